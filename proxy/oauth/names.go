@@ -1,0 +1,100 @@
+package oauth
+
+import (
+	"slices"
+	"strings"
+)
+
+// Parameter names (RFC 6749, RFC 7521, RFC 8707, RFC 9101, RFC 9396, RFC 9449, OpenID Connect Core §3.1.2.1).
+const (
+	ParamAuthorizationDetails = "authorization_details"
+	ParamClaims               = "claims"
+	ParamClientAssertion      = "client_assertion"
+	ParamClientAssertionType  = "client_assertion_type"
+	ParamClientID             = "client_id"
+	ParamClientSecret         = "client_secret"
+	ParamCodeChallenge        = "code_challenge"
+	ParamCodeChallengeMethod  = "code_challenge_method"
+	ParamIss                  = "iss"
+	ParamMaxAge               = "max_age"
+	ParamPrompt               = "prompt"
+	ParamRedirectURI          = "redirect_uri"
+	ParamRequest              = "request"
+	ParamRequestURI           = "request_uri"
+	ParamResource             = "resource"
+	ParamResponseType         = "response_type"
+	ParamScope                = "scope"
+	ParamState                = "state"
+)
+
+// RequestURIPrefix stands before the reference of a pushed request (RFC 9126 §2.2).
+const RequestURIPrefix = "urn:ietf:params:oauth:request_uri:"
+
+// authorizationRequestNames are the parameters with which an authorization request is made. Names of tokens and
+// of responses (code, error, username, password) are never among them: login forms have those.
+var authorizationRequestNames = map[string]bool{
+	ParamResponseType: true, ParamClientID: true, ParamRedirectURI: true, ParamScope: true, ParamState: true, // RFC 6749
+	ParamCodeChallenge: true, ParamCodeChallengeMethod: true, // RFC 7636
+	ParamResource: true,                        // RFC 8707
+	ParamRequest:  true, ParamRequestURI: true, // RFC 9101
+	ParamAuthorizationDetails: true,                                                                       // RFC 9396
+	"dpop_jkt":                true,                                                                       // RFC 9449
+	"response_mode":           true, "nonce": true, "display": true, ParamPrompt: true, ParamMaxAge: true, // OpenID Connect
+	"ui_locales": true, "claims_locales": true, "id_token_hint": true, "login_hint": true, "acr_values": true,
+	ParamClaims: true, "registration": true,
+}
+
+// IsAuthorizationRequestName reports whether name, exactly or folded, is a parameter with which an authorization
+// request is made.
+func IsAuthorizationRequestName(name string) bool { return authorizationRequestNames[name] }
+
+// neverKept are the parameters that authenticate a client or belong to the token endpoint. They have no meaning
+// in a pushed request (RFC 9126 §2.1) and are neither stored nor forwarded.
+var neverKept = []string{
+	ParamClientSecret, ParamClientAssertion, ParamClientAssertionType,
+	"code_verifier", "code", "grant_type", "refresh_token",
+}
+
+// IsNeverKept reports whether a pushed parameter called name is neither stored nor forwarded.
+func IsNeverKept(name string) bool { return slices.Contains(neverKept, name) }
+
+// IsCredentialName reports whether name carries what a client proves itself with (RFC 6749 §2.3.1, RFC 7521 §4.2).
+func IsCredentialName(name string) bool {
+	return name == ParamClientSecret || name == ParamClientAssertion || name == ParamClientAssertionType
+}
+
+// IsOwnName reports whether name is one of the gateway's own parameters.
+func IsOwnName(name string) bool { return strings.HasPrefix(name, "pargate") }
+
+// Fold returns what the most generous parser in use would take a decoded parameter name for: without regard to
+// case, blanks around it and anything behind a NUL dropped, and as PHP does it, cut at "[", with " " and "." as
+// "_". What is refused by its folded name cannot be smuggled past by another spelling.
+func Fold(name string) string {
+	if isFolded(name) {
+		return name
+	}
+	name, _, _ = strings.Cut(name, "\x00")
+	name = strings.TrimSpace(name)
+	// Upper-casing first also folds letters such as the dotless i, as a comparison by upper case would.
+	name = strings.ToLower(strings.ToUpper(name))
+	if before, after, found := strings.Cut(name, "["); found && strings.Contains(after, "]") {
+		name = before
+	}
+	return strings.Map(func(r rune) rune {
+		if r == ' ' || r == '.' || r == '[' {
+			return '_'
+		}
+		return r
+	}, name)
+}
+
+// isFolded reports whether Fold has nothing to do, which is so for nearly every name that arrives.
+func isFolded(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		if (c < 'a' || c > 'z') && c != '_' && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return true
+}
