@@ -1,0 +1,7 @@
+// Package rewrite holds the pure functions of the gateway: values in, values out, no context and no logger.
+//
+//	Pairs      a query or form divided and decoded as leniently as anybody does
+//	Expand     a pushed request back into a query
+//	Metadata   the authorization server's metadata with the push endpoint in it (RFC 8414, RFC 9126 §5)
+//	Response   the authorization response in a redirect (RFC 6749 §4.1.2), and its iss (RFC 9207)
+package rewrite

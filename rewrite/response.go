@@ -1,0 +1,127 @@
+package rewrite
+
+import (
+	"errors"
+	"net"
+	"net/url"
+	"strings"
+)
+
+// ErrOtherIssuer means that an authorization response already carries the iss of somebody else (RFC 9207 §2.4).
+var ErrOtherIssuer = errors.New("the authorization response carries another iss")
+
+// Response is an authorization response on its way to the client in a redirect (RFC 6749 §4.1.2, OAuth 2.0
+// Multiple Response Type Encoding Practices §2.1).
+type Response struct {
+	location string
+	target   *url.URL
+	State    string // empty when there is none
+	Error    bool   // carries error
+	signed   bool   // carries response: everything else, iss too, is inside the JWT (JARM)
+	fragment bool   // the parameters are in the fragment
+}
+
+// ParseResponse reads an absolute location and reports whether it carries an authorization response at all.
+func ParseResponse(location string) (Response, bool) {
+	target, err := url.Parse(location)
+	if err != nil || !target.IsAbs() {
+		return Response{}, false
+	}
+	before, fragment, _ := strings.Cut(location, "#")
+	_, query, _ := strings.Cut(before, "?")
+	r := Response{location: location, target: target}
+	if r.read(query) {
+		return r, true
+	}
+	r.fragment = true
+	return r, r.read(fragment)
+}
+
+// read takes the response's parameters from one encoded part and reports whether there are any.
+func (r *Response) read(encoded string) (found bool) {
+	r.State = ""
+	for pair := range pairs(encoded, "&") {
+		switch pair.Name {
+		case "code", "id_token", "access_token":
+			found = true
+		case "error":
+			found, r.Error = true, true
+		case "response":
+			found, r.signed = true, true
+		case "state":
+			r.State = pair.Value
+		}
+	}
+	return found
+}
+
+// LeadsTo reports whether the response goes to redirectURI: scheme and host without regard to case, the port, the
+// path with an empty one as "/", and the query of redirectURI among the response's own.
+func (r Response) LeadsTo(redirectURI string) bool {
+	u, err := url.Parse(redirectURI)
+	if err != nil || !u.IsAbs() {
+		return false
+	}
+	t := r.target
+	if !strings.EqualFold(u.Scheme, t.Scheme) || u.Opaque != t.Opaque || hostOf(u) != hostOf(t) || pathOf(u) != pathOf(t) {
+		return false
+	}
+	has := map[string]int{}
+	for pair := range pairs(t.RawQuery, "&") {
+		has[pair.Name+"="+pair.Value]++
+	}
+	for pair := range pairs(u.RawQuery, "&") {
+		key := pair.Name + "=" + pair.Value
+		if has[key]--; has[key] < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func hostOf(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[strings.ToLower(u.Scheme)]
+	}
+	return net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+}
+
+func pathOf(u *url.URL) string {
+	if u.Path == "" && u.Host != "" {
+		return "/"
+	}
+	return u.Path
+}
+
+// WithIssuer returns the location with iss in it, beside the response's other parameters (RFC 9207 §2). One that
+// is there and equal stays alone; another one is ErrOtherIssuer. A signed response is left as it is.
+func (r Response) WithIssuer(issuer string) (string, error) {
+	if r.signed {
+		return r.location, nil
+	}
+	before, fragment, hasFragment := strings.Cut(r.location, "#")
+	path, query, _ := strings.Cut(before, "?")
+	part := &query
+	if r.fragment {
+		part = &fragment
+	}
+	for pair := range pairs(*part, "&") {
+		if pair.Name != "iss" {
+			continue
+		}
+		if pair.Value != issuer {
+			return "", ErrOtherIssuer
+		}
+		return r.location, nil
+	}
+	*part = strings.TrimSuffix(*part, "&") + "&iss=" + escape(issuer)
+	location := path
+	if query != "" {
+		location += "?" + query
+	}
+	if hasFragment {
+		location += "#" + fragment
+	}
+	return location, nil
+}
