@@ -1,0 +1,64 @@
+// Package client knows the registered clients and decides whether a push comes from one of them.
+//
+// Clients are described by client metadata in the words of RFC 7591. A member that is absent is not checked here
+// and is left to the authorization server. Credentials are a type of their own, so that they cannot be taken for
+// parameters of a request and be stored or forwarded.
+package client
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Client authentication methods (RFC 7591 §2) that are checked here.
+const (
+	MethodBasic = "client_secret_basic"
+	MethodPost  = "client_secret_post"
+	MethodNone  = "none"
+)
+
+// Client is one registered client.
+type Client struct {
+	ID            string
+	AuthMethods   []string // any one of them; never empty
+	RedirectURIs  []string // nil: not checked here
+	ResponseTypes []string // nil: not checked here
+	Scope         []string // the values it may ask for; nil: not checked here
+	RequirePAR    bool     // require_pushed_authorization_requests
+	secret        secretDigest
+}
+
+// Public reports whether the client may push without proving anything (RFC 6749 §2.1).
+func (c *Client) Public() bool { return slices.Contains(c.AuthMethods, MethodNone) }
+
+// HasRedirectURI reports whether uri is registered: by exact comparison, but for the port of a loopback address,
+// which a native application chooses when it starts (RFC 8252 §7.3).
+func (c *Client) HasRedirectURI(uri string) bool {
+	if slices.Contains(c.RedirectURIs, uri) {
+		return true
+	}
+	portless, ok := withoutLoopbackPort(uri)
+	if !ok {
+		return false
+	}
+	return slices.ContainsFunc(c.RedirectURIs, func(registered string) bool {
+		other, ok := withoutLoopbackPort(registered)
+		return ok && other == portless
+	})
+}
+
+// withoutLoopbackPort cuts the port out of an http URI whose host is a loopback address, as text.
+func withoutLoopbackPort(uri string) (string, bool) {
+	u, err := url.Parse(uri)
+	if err != nil || u.Scheme != "http" || u.User != nil {
+		return "", false
+	}
+	if host := u.Hostname(); host != "127.0.0.1" && host != "::1" {
+		return "", false
+	}
+	if u.Port() == "" {
+		return uri, true
+	}
+	return strings.Replace(uri, ":"+u.Port(), "", 1), true
+}

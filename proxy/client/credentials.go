@@ -1,0 +1,96 @@
+package client
+
+import (
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"pargate/proxy/oauth"
+)
+
+// Credentials are what a client proves itself with in one request. They are read, compared and forgotten.
+type Credentials struct {
+	Method   string // the one client authentication method that was used
+	ClientID string // client_id in the body; empty when there was none
+	// HTTP Basic has two encodings in use: RFC 6749 §2.3.1 form-encodes both halves, most HTTP libraries do not.
+	// So each half is one text or two; elsewhere the first is the only one.
+	ids, secrets []string
+}
+
+// Challenged reports whether the Authorization header was used.
+func (c Credentials) Challenged() bool { return c.Method == MethodBasic }
+
+// LogValue names what may be logged of c.
+func (c Credentials) LogValue() string { return c.Method }
+
+// Read divides a push into the client's credentials and the authorization request. Parameters that are empty, or
+// that only the token endpoint knows, are in neither. Exactly one method may be used (RFC 6749 §2.3).
+func Read(header http.Header, form oauth.Params) (Credentials, oauth.Params, error) {
+	cred := Credentials{Method: MethodNone}
+	var used []string
+	if len(header.Values("Authorization")) > 0 {
+		if err := cred.readBasic(header.Values("Authorization")); err != nil {
+			return cred, nil, err
+		}
+		used = append(used, MethodBasic)
+	}
+	params := make(oauth.Params, 0, len(form))
+	assertion := false
+	for _, param := range form {
+		switch {
+		case param.Value == "" && !param.Bare:
+			// An empty value counts as none (RFC 6749 §3.1).
+		case param.Name == oauth.ParamClientSecret:
+			cred.secrets = append(cred.secrets, param.Value)
+			used = append(used, MethodPost)
+		case param.Name == oauth.ParamClientAssertion || param.Name == oauth.ParamClientAssertionType:
+			assertion = true
+		case param.Name == oauth.ParamClientID:
+			cred.ClientID = param.Value
+			params = append(params, param)
+		case !oauth.IsNeverKept(param.Name):
+			params = append(params, param)
+		}
+	}
+	switch {
+	case len(used) > 1 || assertion && len(used) > 0:
+		return cred, nil, oauth.InvalidRequest("more than one client authentication method was used")
+	case assertion:
+		return cred, nil, oauth.InvalidClient("client assertions are not supported here", false)
+	case len(used) == 1:
+		cred.Method = used[0]
+	}
+	return cred, params, nil
+}
+
+func (c *Credentials) readBasic(values []string) error {
+	if len(values) > 1 {
+		return oauth.InvalidRequest("the Authorization header occurs more than once")
+	}
+	scheme, encoded, _ := strings.Cut(values[0], " ")
+	if !strings.EqualFold(scheme, "Basic") {
+		return oauth.InvalidClient("only the Basic scheme is supported in the Authorization header", true)
+	}
+	decoded, err := base64.StdEncoding.DecodeString(strings.TrimSpace(encoded))
+	user, password, found := strings.Cut(string(decoded), ":")
+	if err == nil && !found {
+		err = errors.New("no colon in Basic credentials")
+	}
+	if err != nil {
+		return oauth.InvalidClient("the Authorization header is malformed", true).Because(err)
+	}
+	c.ids = bothEncodings(user)
+	c.secrets = bothEncodings(password)
+	return nil
+}
+
+// bothEncodings returns s decoded as RFC 6749 §2.3.1 has it, and as it stands when that is something else.
+func bothEncodings(s string) []string {
+	decoded, err := url.QueryUnescape(s)
+	if err != nil || decoded == s {
+		return []string{s}
+	}
+	return []string{decoded, s}
+}
