@@ -1,0 +1,79 @@
+package config
+
+import (
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// missing is a setting whose effect, or a part of it, is not built yet. To be given it is an error, because a
+// setting that is accepted and ignored is one that somebody relies on.
+type missing struct {
+	setting string
+	values  string                  // the values that are missing, for people; empty means the whole setting
+	built   func(value string) bool // reports whether a value has its effect; nil means that none has
+}
+
+// notBuilt is everything of that kind: who builds it deletes the line.
+var notBuilt = []missing{
+	{"LISTEN_ADDR", socketPrefix, func(v string) bool { return !strings.HasPrefix(v, socketPrefix) }},
+	{"RESPONSE_ISS", "advertise", only("add", "off")},
+	{"UPSTREAM_AUTHORIZE_METHOD", "POST", only("GET")},
+	{"UPSTREAM_DRY_RUN", "", only("false")},
+	{"CLIENT_AUTH", "upstream", only("auto", "file")},
+	{"ASSERTION_AUDIENCE", "", nil},
+	{"PROBE_ACCEPT", "", nil},
+	{"CORS_ORIGINS", "", nil},
+	{"PROFILE", "", nil},
+	{"CLIENT_CERT_HEADER", "", nil},
+	{"REDIS_MODE", "sentinel and cluster", only("auto", "standalone")},
+	{"REDIS_CA_FILE", "", nil},
+	{"REDIS_CERT_FILE", "", nil},
+	{"REDIS_KEY_FILE", "", nil},
+	{"REDIS_WAIT_REPLICAS", "", only("0")},
+	{"TLS_CERT_FILE", "", nil},
+	{"TLS_KEY_FILE", "", nil},
+	{"TLS_CLIENT_CA_FILE", "", nil},
+	{"OTEL_EXPORTER_OTLP_ENDPOINT", "", nil},
+	{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "", nil},
+}
+
+// socketPrefix begins a LISTEN_ADDR that is the path of a socket.
+const socketPrefix = "unix:"
+
+func only(values ...string) func(string) bool {
+	return func(v string) bool { return slices.Contains(values, v) }
+}
+
+func (c *checker) unbuilt() {
+	effective := map[string]string{}
+	for _, v := range c.cfg.Summary() {
+		effective[v.Name] = v.Value
+	}
+	for _, m := range notBuilt {
+		if !c.env.isSet(m.setting) || m.built != nil && m.built(effective[m.setting]) {
+			continue
+		}
+		what := ""
+		if m.values != "" {
+			what = m.values + " "
+		}
+		verb := "is"
+		if strings.Contains(m.values, " and ") {
+			verb = "are"
+		}
+		c.fail(m.setting, "%s%s not built yet; unset it", what, verb)
+	}
+}
+
+// redisUnbuilt refuses the URLs from which REDIS_MODE=auto tells Sentinel and Cluster.
+func redisUnbuilt(u *url.URL) error {
+	switch {
+	case u.Query().Has("master_name"):
+		return errors.New("has master_name in its query, which means Sentinel; that is not built yet")
+	case u.Query().Has("addr"):
+		return errors.New("has addr in its query, which means a cluster; that is not built yet")
+	}
+	return nil
+}

@@ -1,0 +1,177 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+)
+
+// checker collects what is to be said about one environment.
+type checker struct {
+	cfg      *Config
+	env      environment
+	problems Problems
+	warnings []Warning
+	failed   map[string]bool // by setting
+}
+
+// fail adds a problem. One a setting is enough: what follows from the first would only hide it.
+func (c *checker) fail(setting, format string, args ...any) {
+	if c.failed[setting] {
+		return
+	}
+	if c.failed == nil {
+		c.failed = map[string]bool{}
+	}
+	c.failed[setting] = true
+	c.problems = append(c.problems, Problem{c.env.name(setting), fmt.Sprintf(format, args...)})
+}
+
+func (c *checker) warn(setting, text string) {
+	c.warnings = append(c.warnings, Warning{c.env.name(setting), text})
+}
+
+// sort puts problems and warnings into the order of the settings; what names no setting comes last.
+func (c *checker) sort(settings []Setting) {
+	rank := map[string]int{}
+	for i, s := range settings {
+		for _, name := range s.spellings() {
+			rank[name] = i - len(settings)
+		}
+	}
+	slices.SortStableFunc(c.problems, func(a, b Problem) int { return rank[a.Name] - rank[b.Name] })
+	slices.SortStableFunc(c.warnings, func(a, b Warning) int { return rank[a.Name] - rank[b.Name] })
+}
+
+// settings checks every value, and what must fit together.
+func (c *checker) settings() {
+	c.urls()
+	c.listeners()
+	c.paths()
+	c.resumeParams()
+	c.bounds()
+	c.proxies()
+	c.clients()
+	c.redis()
+}
+
+func (c *checker) listeners() {
+	listen, admin := string(c.cfg.ListenAddr), string(c.cfg.AdminAddr)
+	// A socket has no port; unbuilt.go speaks about it.
+	if !strings.HasPrefix(listen, socketPrefix) {
+		if err := checkAddr(listen); err != nil {
+			c.fail("LISTEN_ADDR", "%v", err)
+		}
+	}
+	if admin == "" {
+		return
+	}
+	if err := checkAddr(admin); err != nil {
+		c.fail("ADMIN_ADDR", "%v; off serves it nowhere", err)
+		return
+	}
+	if !c.failed["LISTEN_ADDR"] && sameListener(listen, admin) {
+		c.fail("ADMIN_ADDR", "%s is the same port as %s; the admin endpoints need their own", quote(admin), c.env.name("LISTEN_ADDR"))
+	}
+}
+
+func checkAddr(addr string) error {
+	if addr == "" {
+		return errors.New("cannot be off")
+	}
+	host, port, err := net.SplitHostPort(addr)
+	switch {
+	case strings.Contains(addr, "://"):
+		return fmt.Errorf("%s is a URL; write host:port, for example :8080", quote(addr))
+	case validPort(addr, 0):
+		return fmt.Errorf("%s has no colon; did you mean :%s ?", quote(addr), addr)
+	case err != nil || strings.ContainsAny(host, "/@ \t"):
+		return fmt.Errorf("%s is not host:port, for example :8080", quote(addr))
+	case !validPort(port, 0):
+		return fmt.Errorf("%s has a port that is not from 0 to 65535", quote(addr))
+	}
+	return nil
+}
+
+// sameListener reports whether two addresses cannot be listened on at once. Port 0 is whichever port is free.
+func sameListener(a, b string) bool {
+	hostA, portA, _ := net.SplitHostPort(a)
+	hostB, portB, _ := net.SplitHostPort(b)
+	everywhere := func(host string) bool { return host == "" || host == "0.0.0.0" || host == "::" }
+	return portA == portB && strings.Trim(portA, "0") != "" && (hostA == hostB || everywhere(hostA) || everywhere(hostB))
+}
+
+func (c *checker) bounds() {
+	c.between("PAR_TTL", c.cfg.PARTTL, 5*time.Second, 599*time.Second)
+	c.between("FLOW_TTL", c.cfg.FlowTTL, time.Minute, 24*time.Hour)
+	// expires_in (RFC 9126 §2.2) and a cookie's Max-Age count whole seconds.
+	c.whole("PAR_TTL", c.cfg.PARTTL)
+	c.whole("FLOW_TTL", c.cfg.FlowTTL)
+	c.between("UPSTREAM_TIMEOUT", c.cfg.UpstreamTimeout, time.Second, 10*time.Minute)
+	c.between("SHUTDOWN_DELAY", c.cfg.ShutdownDelay, 0, 5*time.Minute)
+	c.between("SHUTDOWN_TIMEOUT", c.cfg.ShutdownTimeout, time.Second, 10*time.Minute)
+	c.size("UPSTREAM_MAX_REQUEST", c.cfg.UpstreamMaxRequest)
+	c.size("PAR_MAX_BYTES", c.cfg.PARMaxBytes)
+}
+
+func (c *checker) between(setting string, d, least, most time.Duration) {
+	if d < least || d > most {
+		c.fail(setting, "%v is outside %s to %s", d, brief(least), brief(most))
+	}
+}
+
+func (c *checker) whole(setting string, d time.Duration) {
+	if d%time.Second != 0 {
+		c.fail(setting, "%v is not a whole number of seconds", d)
+	}
+}
+
+func (c *checker) size(setting string, b Bytes) {
+	const least, most = 1 << 10, 1 << 20
+	if b < least || b > most {
+		c.fail(setting, "%v is outside %v to %v", b, Bytes(least), Bytes(most))
+	}
+}
+
+// brief prints a duration without the zero parts that Go adds: 24h for 24h0m0s.
+func brief(d time.Duration) string {
+	s := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(s, zero) {
+			s = s[:len(s)-2]
+		}
+	}
+	return s
+}
+
+func (c *checker) proxies() {
+	for _, p := range c.cfg.TrustedProxies {
+		if p.Bits() == 0 {
+			c.warn("TRUSTED_PROXIES", fmt.Sprintf("%v trusts every address: anybody can then say where a request came from.", p))
+			return
+		}
+	}
+}
+
+func (c *checker) clients() {
+	for setting, path := range map[string]string{"CLIENTS_FILE": c.cfg.ClientsFile, "UPSTREAM_CA_FILE": c.cfg.UpstreamCAFile} {
+		if path == "" {
+			continue
+		}
+		if err := checkFile(path); err != nil {
+			c.fail(setting, "%v", err)
+		}
+	}
+	if c.cfg.ClientsFile != "" {
+		return
+	}
+	switch c.cfg.ClientAuth {
+	case AuthFile:
+		c.fail("CLIENTS_FILE", "is not set, and %s=file needs it", c.env.name("CLIENT_AUTH"))
+	case AuthAuto:
+		c.warn("CLIENTS_FILE", "is not set: nobody can push.")
+	}
+}
