@@ -133,8 +133,8 @@ func Load(environ []string) (*Config, []Warning, error) {
 	if err := c.parse(); err != nil {
 		return nil, nil, err
 	}
-	c.settings()
 	c.unbuilt()
+	c.settings()
 	c.names(settings)
 
 	c.sort(settings)

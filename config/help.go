@@ -62,7 +62,7 @@ func (s Setting) text() string {
 	case !s.Built:
 		return s.Help + " (not built yet)"
 	case s.NotBuilt != "":
-		return s.Help + " (" + s.NotBuilt + ": not built yet)"
+		return s.Help + " (not built yet: " + s.NotBuilt + ")"
 	}
 	return s.Help
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"reflect"
+	"time"
 )
 
 // Value is an effective setting as it may be logged.
@@ -38,6 +39,8 @@ func show(value any) string {
 			bare.User = nil
 			text = bare.String()
 		}
+	case time.Duration:
+		text = brief(v)
 	default:
 		text = fmt.Sprint(v)
 	}

@@ -160,17 +160,6 @@ func (p Prefixes) String() string {
 	return strings.Join(all, ",")
 }
 
-// Contains reports whether an address lies in one of the ranges.
-func (p Prefixes) Contains(a netip.Addr) bool {
-	a = a.Unmap().WithZone("")
-	for _, one := range p {
-		if one.Contains(a) {
-			return true
-		}
-	}
-	return false
-}
-
 func parsePrefix(word string) (netip.Prefix, error) {
 	if addr, err := netip.ParseAddr(word); err == nil {
 		if addr.Zone() != "" {
