@@ -75,9 +75,9 @@ func TestOnlyTheUpstreamIsRequired(t *testing.T) {
 func TestValues(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ set, want string }{
-		{"PAR_TTL=90", "1m30s"},    // bare seconds are no duration to the library
-		{"PAR_TTL=1m30s", "1m30s"}, // Go's syntax
-		{"PAR_TTL= 90s\n", "1m30s"},
+		{"PAR_TTL=90", "90s"},    // bare seconds are no duration to the library
+		{"PAR_TTL=1m30s", "90s"}, // Go's syntax
+		{"PAR_TTL= 90s\n", "90s"},
 		{"PAR_TTL=", "1m"}, // set to nothing is unset
 		{"PAR_TTL=  ", "1m"},
 		{"FLOW_TTL=1h", "1h"},

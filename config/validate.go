@@ -119,7 +119,7 @@ func (c *checker) bounds() {
 
 func (c *checker) between(setting string, d, least, most time.Duration) {
 	if d < least || d > most {
-		c.fail(setting, "%v is outside %s to %s", d, brief(least), brief(most))
+		c.fail(setting, "%s is outside %s to %s", brief(d), brief(least), brief(most))
 	}
 }
 
@@ -136,15 +136,17 @@ func (c *checker) size(setting string, b Bytes) {
 	}
 }
 
-// brief prints a duration without the zero parts that Go adds: 24h for 24h0m0s.
+// brief prints a duration as people write it: 599s for 9m59s, 24h for 24h0m0s.
 func brief(d time.Duration) string {
-	s := d.String()
-	for _, zero := range []string{"m0s", "h0m"} {
-		if strings.HasSuffix(s, zero) {
-			s = s[:len(s)-2]
-		}
+	switch {
+	case d == 0 || d%time.Second != 0:
+		return d.String()
+	case d%time.Hour == 0:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	case d%time.Minute == 0:
+		return fmt.Sprintf("%dm", d/time.Minute)
 	}
-	return s
+	return fmt.Sprintf("%ds", d/time.Second)
 }
 
 func (c *checker) proxies() {

@@ -16,7 +16,7 @@ func TestTextOfAllProblemsAtOnce(t *testing.T) {
 		"REDIS_PASSWORD_FILE=/run/secrets/redis", "PAR_TTL=10m", "PARGATE_PROFILE=fapi2", "TRUSTED_PROXIES=nope",
 	})
 	const want = `  UPSTREAM_URL      "localhost:9998" has no scheme; did you mean http://localhost:9998 ?
-  PAR_TTL           10m0s is outside 5s to 9m59s
+  PAR_TTL           10m is outside 5s to 599s
   TRUSTED_PROXIES   "nope" is neither an IP address nor a CIDR range such as 10.0.0.0/8
   PARGATE_PROFILE   is not built yet; unset it
   REDIS_PASSWORD    and REDIS_PASSWORD_FILE are both set; keep one
@@ -87,19 +87,19 @@ func TestPublicURL(t *testing.T) {
 func TestBadValues(t *testing.T) {
 	t.Parallel()
 	for set, want := range map[string]string{
-		"PAR_TTL=4":                         "4s is outside 5s to 9m59s",
-		"PAR_TTL=600s":                      "10m0s is outside 5s to 9m59s",
+		"PAR_TTL=4":                         "4s is outside 5s to 599s",
+		"PAR_TTL=600s":                      "10m is outside 5s to 599s",
 		"PAR_TTL=5500ms":                    "5.5s is not a whole number of seconds",
 		"PAR_TTL=soon":                      `"soon" is not a duration such as 90s or 30m`,
 		"PAR_TTL=1.5":                       `"1.5" is not a duration such as 90s or 30m`,
-		"PAR_TTL=-60s":                      "-1m0s is outside 5s to 9m59s",
+		"PAR_TTL=-60s":                      "-1m is outside 5s to 599s",
 		"PAR_TTL=99999999999":               `"99999999999" is too long`,
 		"PAR_TTL=9999999999999999999":       `"9999999999999999999" is too long`,
 		"FLOW_TTL=59s":                      "59s is outside 1m to 24h",
-		"FLOW_TTL=25h":                      "25h0m0s is outside 1m to 24h",
+		"FLOW_TTL=25h":                      "25h is outside 1m to 24h",
 		"FLOW_TTL=61.5s":                    "1m1.5s is not a whole number of seconds",
 		"UPSTREAM_TIMEOUT=0":                "0s is outside 1s to 10m",
-		"SHUTDOWN_DELAY=6m":                 "6m0s is outside 0s to 5m",
+		"SHUTDOWN_DELAY=6m":                 "6m is outside 0s to 5m",
 		"SHUTDOWN_TIMEOUT=0":                "0s is outside 1s to 10m",
 		"PAR_REQUIRED=maybe":                `"maybe" is neither true nor false`,
 		"PAR_MAX_BYTES=1023":                "1023 is outside 1KiB to 1MiB",
