@@ -1,0 +1,209 @@
+package pushstore
+
+import (
+	"context"
+	"time"
+)
+
+// shelf is what Memory and Redis do differently: keep sealed values at places. A shelf compares tokens and minds
+// clocks; it can open nothing. Each method is atomic and gives the same answer when it is sent again.
+type shelf interface {
+	// begin bounds one operation in time.
+	begin(ctx context.Context) (context.Context, context.CancelFunc)
+
+	// put keeps a push at p for window, on the account of party.
+	put(ctx context.Context, p place, party [32]byte, push string, window time.Duration) error
+
+	// read returns what lies at p and writes nothing.
+	read(ctx context.Context, p place) (stored, error)
+
+	// take gives a push at p to owner for the time of a flow if it is free, and returns what then lies at p. It
+	// writes nothing otherwise.
+	take(ctx context.Context, p place, owner token) (stored, error)
+
+	// finish puts tombstone and the response's token in the place of owner's unfinished flow at p, for the time of a
+	// flow, and returns the claim that then lies at p; empty when there is no flow. It writes nothing otherwise.
+	finish(ctx context.Context, p place, owner, response token, tombstone string) (claim string, err error)
+
+	// count books step as a continuation of owner's unfinished flow at p, if it is not booked yet and there is room.
+	count(ctx context.Context, p place, owner token, step place) (booking, error)
+
+	// extend keeps a continuation at step for the rest of its flow, on the account of party.
+	extend(ctx context.Context, step place, party [32]byte, value string, rest time.Duration) error
+}
+
+// booking is what count found.
+type booking struct {
+	claim string        // what lies at the flow's place; empty when there is no flow
+	room  bool          // the step is booked, now or before
+	rest  time.Duration // until the flow's end
+}
+
+// keeper is the part of the contract that Memory and Redis share: what is derived, sealed and judged.
+type keeper struct{ shelf shelf }
+
+// Put implements Store.
+func (k keeper) Put(ctx context.Context, p Party, r Request, window time.Duration) (Reference, error) {
+	ctx, cancel := k.shelf.begin(ctx)
+	defer cancel()
+	ref := newReference()
+	s, err := sealFor(p, ref)
+	if err != nil {
+		return "", err
+	}
+	if err := k.shelf.put(ctx, s.place, partyDigest(p), s.close(pushRecord(r)), window); err != nil {
+		return "", err
+	}
+	return ref, nil
+}
+
+// Look implements Store.
+func (k keeper) Look(ctx context.Context, p Party, ref Reference) (State, error) {
+	ctx, cancel := k.shelf.begin(ctx)
+	defer cancel()
+	s, err := sealFor(p, ref)
+	if err != nil {
+		return Absent, err
+	}
+	v, err := k.shelf.read(ctx, s.place)
+	if err != nil {
+		return Absent, err
+	}
+	f, err := s.read(v)
+	return f.state, err
+}
+
+// Open implements Store.
+func (k keeper) Open(ctx context.Context, p Party, ref Reference, owner Owner) (Flow, error) {
+	ctx, cancel := k.shelf.begin(ctx)
+	defer cancel()
+	s, err := sealFor(p, ref)
+	if err != nil {
+		return Flow{}, err
+	}
+	v, err := k.shelf.take(ctx, s.place, s.ownerToken(owner))
+	if err != nil {
+		return Flow{}, err
+	}
+	return k.flow(ctx, p, ref, owner, s, v)
+}
+
+// Flow implements Store.
+func (k keeper) Flow(ctx context.Context, p Party, ref Reference, owner Owner) (Flow, error) {
+	ctx, cancel := k.shelf.begin(ctx)
+	defer cancel()
+	s, err := sealFor(p, ref)
+	if err != nil {
+		return Flow{}, err
+	}
+	v, err := k.shelf.read(ctx, s.place)
+	if err != nil {
+		return Flow{}, err
+	}
+	return k.flow(ctx, p, ref, owner, s, v)
+}
+
+// flow judges what lies at the place of ref for owner. A continuation is followed to its flow, which alone decides.
+func (k keeper) flow(ctx context.Context, p Party, ref Reference, owner Owner, s seal, v stored) (Flow, error) {
+	f, err := s.read(v)
+	if err != nil {
+		return Flow{}, err
+	}
+	difference := ""
+	if f.state == Continuation {
+		difference, ref = f.record.difference, f.record.flow
+		if s, err = sealFor(p, ref); err != nil {
+			return Flow{}, err
+		}
+		if v, err = k.shelf.read(ctx, s.place); err != nil {
+			return Flow{}, err
+		}
+		if f, err = s.read(v); err != nil {
+			return Flow{}, err
+		}
+	}
+	switch {
+	case f.state != Taken && f.state != Finished:
+		return Flow{}, ErrNotFound
+	case f.claim.owner != s.ownerToken(owner):
+		return Flow{}, ErrTaken
+	case f.state == Finished:
+		difference = "" // nothing is left that it could be added to
+	}
+	return Flow{Reference: ref, Party: p, Owner: owner, Request: f.record.request, Difference: difference,
+		Finished: f.state == Finished}, nil
+}
+
+// Continue implements Store.
+func (k keeper) Continue(ctx context.Context, f Flow, secret []byte, difference string) (Reference, error) {
+	ctx, cancel := k.shelf.begin(ctx)
+	defer cancel()
+	ref, err := continuationOf(secret, f, difference)
+	if err != nil {
+		return "", err
+	}
+	flow, err := sealFor(f.Party, f.Reference)
+	if err != nil {
+		return "", err
+	}
+	step, err := sealFor(f.Party, ref)
+	if err != nil {
+		return "", err
+	}
+	// Booked first and kept second, because flow and step lie in different slots of a cluster. A booking without a
+	// step is completed when the same continuation is asked for again.
+	owner := flow.ownerToken(OwnerOf(secret))
+	b, err := k.shelf.count(ctx, flow.place, owner, step.place)
+	if err != nil {
+		return "", err
+	}
+	c, err := flow.mine(b.claim, owner)
+	switch {
+	case err != nil:
+		return "", err
+	case c.finished:
+		return "", ErrNotFound
+	case !b.room:
+		return "", ErrFull
+	}
+	value := step.close(continuationRecord(f.Reference, difference))
+	if err := k.shelf.extend(ctx, step.place, partyDigest(f.Party), value, b.rest); err != nil {
+		return "", err
+	}
+	return ref, nil
+}
+
+// Finish implements Store. f is what Open or Flow returned: its RedirectURI and State are what is kept.
+func (k keeper) Finish(ctx context.Context, f Flow, response string) (won bool, err error) {
+	ctx, cancel := k.shelf.begin(ctx)
+	defer cancel()
+	s, err := sealFor(f.Party, f.Reference)
+	if err != nil {
+		return false, err
+	}
+	owner, answer := s.ownerToken(f.Owner), s.responseToken(response)
+	value, err := k.shelf.finish(ctx, s.place, owner, answer, s.close(tombstone(f.Request)))
+	if err != nil {
+		return false, err
+	}
+	c, err := s.mine(value, owner)
+	switch {
+	case err != nil:
+		return false, err
+	case !c.finished: // a shelf that has this claim has finished it
+		return false, errUnreadable
+	}
+	return c.response == answer, nil
+}
+
+// mine returns the claim in value if it is owner's.
+func (s seal) mine(value string, owner token) (claim, error) {
+	if value == "" {
+		return claim{}, ErrNotFound
+	}
+	c, err := s.readClaim(value)
+	if err == nil && c.owner != owner {
+		err = ErrTaken
+	}
+	return c, err
+}
