@@ -80,7 +80,7 @@ func (r *Redis) put(ctx context.Context, p place, _ [32]byte, push string, windo
 func (r *Redis) read(ctx context.Context, p place) (v stored, err error) {
 	keys := []string{r.key(p, "push"), r.key(p, "flow"), r.key(p, "claim"), r.key(p, "step")}
 	err = r.try(ctx, "look", func() error {
-		values, err := r.client.MGet(ctx, keys...).Result()
+		values, err := r.run(ctx, readScript, keys)
 		if err != nil {
 			return err
 		}
@@ -93,7 +93,7 @@ func (r *Redis) take(ctx context.Context, p place, owner token) (v stored, err e
 	keys := []string{r.key(p, "push"), r.key(p, "flow"), r.key(p, "claim"), r.key(p, "step")}
 	err = r.try(ctx, "open", func() error {
 		values, err := r.run(ctx, openScript, keys, owner[:], milliseconds(r.flowTTL),
-			milliseconds(r.flowTTL+claimSurplus)).Slice()
+			milliseconds(r.flowTTL+claimSurplus))
 		if err != nil {
 			return err
 		}
@@ -106,7 +106,7 @@ func (r *Redis) finish(ctx context.Context, p place, owner, response token, tomb
 	keys := []string{r.key(p, "flow"), r.key(p, "claim")}
 	err = r.try(ctx, "finish", func() error {
 		values, err := r.run(ctx, finishScript, keys, owner[:], response[:], tombstone, milliseconds(r.flowTTL),
-			milliseconds(r.flowTTL+claimSurplus)).Slice()
+			milliseconds(r.flowTTL+claimSurplus))
 		if err != nil {
 			return err
 		}
@@ -119,7 +119,7 @@ func (r *Redis) count(ctx context.Context, p place, owner token, step place) (b 
 	keys := []string{r.key(p, "flow"), r.key(p, "claim"), r.key(p, "steps")}
 	err = r.try(ctx, "continue", func() error {
 		values, err := r.run(ctx, countScript, keys, owner[:], step[:], MaxContinuations*len(step),
-			milliseconds(claimSurplus)).Slice()
+			milliseconds(claimSurplus))
 		if err != nil {
 			return err
 		}
@@ -139,10 +139,7 @@ func (r *Redis) count(ctx context.Context, p place, owner token, step place) (b 
 
 func (r *Redis) extend(ctx context.Context, step place, _ [32]byte, value string, rest time.Duration) error {
 	return r.try(ctx, "continuation", func() error {
-		done, err := r.run(ctx, extendScript, []string{r.key(step, "step")}, value, milliseconds(rest)).Int64()
-		if err == nil && done != 1 {
-			return errUnreadable
-		}
+		_, err := r.run(ctx, extendScript, []string{r.key(step, "step")}, value, milliseconds(rest))
 		return err
 	})
 }
@@ -154,15 +151,18 @@ func (r *Redis) Mark(ctx context.Context, id string, life time.Duration) (first 
 	var mine [16]byte // tells this call, sent again, from another call
 	rand.Read(mine[:])
 	keys := []string{r.key(markPlace(id), "mark")}
+	var set string
 	err = r.try(ctx, "mark", func() error {
-		set, err := r.run(ctx, markScript, keys, mine[:], milliseconds(life)).Text()
-		if err == nil && len(set) != len(mine) {
+		values, err := r.run(ctx, markScript, keys, mine[:], milliseconds(life))
+		if err != nil {
+			return err
+		}
+		if err = scan(values, &set); err == nil && len(set) != len(mine) {
 			return errUnreadable
 		}
-		first = set == string(mine[:])
 		return err
 	})
-	return first && err == nil, err
+	return err == nil && set == string(mine[:]), err
 }
 
 // Ping implements Store.
