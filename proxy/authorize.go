@@ -1,0 +1,213 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"pargate/proxy/client"
+	"pargate/proxy/oauth"
+	"pargate/pushstore"
+	"pargate/rewrite"
+)
+
+// openFlow is a flow of this browser, with the cookie that says so.
+type openFlow struct {
+	pushstore.Flow
+	cookie flowCookie
+}
+
+// authorize is the authorization endpoint for a request by reference (RFC 9126 §4).
+func (s *Server) authorize(w http.ResponseWriter, r *http.Request, found presented) error {
+	x := exchangeOf(r)
+
+	// 1. Read the two parameters. A form gets the same request as a GET, which its browser can repeat.
+	short, err := readShort(r, found)
+	if err != nil {
+		return err
+	}
+	c := s.Clients.Lookup(short.clientID)
+	if c == nil && x.endpoints.native == "" {
+		return deadLink(errors.New("client_id is not registered"))
+	}
+
+	// 2. A browser that has no cookie of this flow gets one, and claims nothing yet.
+	cookie, ok := x.cookieOf(short)
+	if !ok || found.body {
+		return s.bounce(w, r, short, found)
+	}
+
+	// 3. Open: for the first browser, and again for the same one.
+	flow, err := s.open(r, short, cookie)
+	if err != nil {
+		return err
+	}
+
+	// 4. The client may have changed since the push (RFC 9126 §7.4).
+	if err := checkStillRegistered(c, flow); err != nil {
+		return err
+	}
+	if flow.Finished {
+		return usedLink(s.wayBack(c, flow.Flow))
+	}
+
+	// 5. Nothing in a form may stand against what was pushed.
+	if err := checkFormBesideReference(r); err != nil {
+		return err
+	}
+
+	// 6. Expand and forward.
+	s.expand(r, flow)
+	return s.forward(w, r, flow)
+}
+
+// cookieOf returns the browser's cookie for the reference, if it has one.
+func (x *exchange) cookieOf(short shortRequest) (flowCookie, bool) {
+	name := x.jar.nameOf(short.ref)
+	i := slices.IndexFunc(x.flows, func(c flowCookie) bool { return c.name == name })
+	if i < 0 {
+		return flowCookie{}, false
+	}
+	c := x.flows[i]
+	return c, c.finished || c.reference == short.ref && c.clientID == short.clientID
+}
+
+// open claims the reference for this browser, or finds that it has it. Only a navigation claims: a prefetch or an
+// image burns no link.
+func (s *Server) open(r *http.Request, short shortRequest, cookie flowCookie) (*openFlow, error) {
+	party := pushstore.Party{Issuer: exchangeOf(r).endpoints.issuer, ClientID: short.clientID}
+	get := s.Store.Open
+	switch {
+	case isNavigation(r):
+	case isOwnFetch(r):
+		get = s.Store.Flow
+	default: // the upstream might answer it with a code
+		return nil, deadLink(errors.New("neither a navigation nor a request of the upstream's own page"))
+	}
+	flow, err := get(r.Context(), party, short.ref, cookie.owner())
+	switch {
+	case errors.Is(err, pushstore.ErrNotFound), errors.Is(err, pushstore.ErrTaken):
+		return nil, deadLink(err)
+	case err != nil:
+		return nil, storeTrouble(err, exchangeOf(r).shortURL(short))
+	}
+	return &openFlow{Flow: flow, cookie: cookie}, nil
+}
+
+// isNavigation reports whether the request loads a page for somebody to see, as far as the browser says.
+func isNavigation(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Dest") {
+	case "", "document", "iframe":
+		return !isPrefetch(r)
+	}
+	return false
+}
+
+// isOwnFetch reports whether a script of the upstream's own page sends the request.
+func isOwnFetch(r *http.Request) bool {
+	return !isPrefetch(r) && r.Header.Get("Sec-Fetch-Dest") == "empty" && r.Header.Get("Sec-Fetch-Site") == "same-origin"
+}
+
+func isPrefetch(r *http.Request) bool {
+	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"} {
+		value := strings.ToLower(r.Header.Get(name))
+		if strings.Contains(value, "prefetch") || strings.Contains(value, "prerender") || strings.Contains(value, "preview") {
+			return true
+		}
+	}
+	return false
+}
+
+func checkStillRegistered(c *client.Client, flow *openFlow) error {
+	if c == nil {
+		return deadLink(errors.New("client is no longer registered"))
+	}
+	if c.RedirectURIs != nil && !c.HasRedirectURI(flow.Request.RedirectURI) {
+		return deadLink(errors.New("redirect_uri is no longer registered"))
+	}
+	return nil
+}
+
+// checkFormBesideReference lets a login form through, byte for byte, that was posted to the address with the
+// reference. Parameters of an authorization request in it could stand against the pushed ones.
+func checkFormBesideReference(r *http.Request) error {
+	x := exchangeOf(r)
+	if !hasBody(r) {
+		return nil
+	}
+	if err := checkForm(r); err != nil {
+		return err
+	}
+	if name := authorizationNameIn(string(x.body)); name != "" {
+		return malformed(oauth.InvalidRequest("the form repeats parameters of the pushed request").Because(
+			errors.New("the form has " + name)))
+	}
+	return nil
+}
+
+// expand puts the pushed request into the place of the reference.
+func (s *Server) expand(r *http.Request, flow *openFlow) {
+	x := exchangeOf(r)
+	query, dropped := rewrite.Expand(x.endpoints.authorizeQuery[x.path], flow.Request.Query, r.URL.RawQuery,
+		func(name string) bool { return s.resume[name] })
+	x.flow, x.query = flow, query
+	dropped = slices.DeleteFunc(dropped, func(name string) bool {
+		return name == oauth.ParamClientID || name == oauth.ParamRequestURI || oauth.IsOwnName(name)
+	})
+	if len(dropped) > 0 {
+		s.Log.Info("parameters beside the request_uri were dropped; RESUME_PARAMS keeps those that a login needs",
+			zap.String("request_id", x.id), zap.String("flow", pushstore.Digest(flow.Reference)), zap.Strings("names", clipAll(dropped)))
+	}
+}
+
+func clipAll(names []string) []string {
+	clipped := make([]string, 0, min(len(names), 10))
+	for _, name := range names[:cap(clipped)] {
+		clipped = append(clipped, clip(name, 64))
+	}
+	return clipped
+}
+
+// wayBack is a link to the application with an error that lets it start anew; empty when the address is not known
+// to be the client's.
+func (s *Server) wayBack(c *client.Client, flow pushstore.Flow) string {
+	uri := flow.Request.RedirectURI
+	u, err := url.Parse(uri)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || !c.HasRedirectURI(uri) {
+		return ""
+	}
+	params := oauth.Params{{Name: "error", Value: oauth.CodeInvalidRequestURI}}
+	if flow.Request.State != "" {
+		params = append(params, oauth.Param{Name: oauth.ParamState, Value: flow.Request.State})
+	}
+	if s.AddIssuer {
+		params = append(params, oauth.Param{Name: oauth.ParamIss, Value: flow.Party.Issuer})
+	}
+	separator := "?"
+	if strings.Contains(uri, "?") {
+		separator = "&"
+	}
+	return uri + separator + params.Encode()
+}
+
+// shortURL is the address of an authorization request by reference, made of its own two values alone.
+func (x *exchange) shortURL(short shortRequest) string {
+	params := oauth.Params{
+		{Name: oauth.ParamClientID, Value: short.clientID},
+		{Name: oauth.ParamRequestURI, Value: oauth.RequestURIPrefix + string(short.ref)},
+	}
+	return x.endpoints.public.String() + x.path + "?" + params.Encode()
+}
+
+// storeTrouble: the store cannot answer, so nothing is known of the reference. The link opens it again.
+func storeTrouble(cause error, again string) error {
+	return unavailable(oauth.TemporarilyUnavailable("the request cannot be looked up").Because(cause)).leadingTo(again)
+}
+
+// detached is for what must be known to the end, whether or not the browser waits for it.
+func detached(r *http.Request) context.Context { return context.WithoutCancel(r.Context()) }

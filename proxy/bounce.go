@@ -1,0 +1,81 @@
+package proxy
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"pargate/proxy/oauth"
+	"pargate/pushstore"
+	"pargate/rewrite"
+)
+
+// marker says that a request is the second one of a first visit. It is constant, so there is nothing to steal.
+const marker = "pargate=1"
+
+// bounce answers a browser's first visit with its cookie and a redirect to the same request (303, so that a form
+// becomes a GET). The reference is claimed by the second request, which has the cookie: so previews, mail scanners
+// and prefetches, which keep none, burn nothing.
+func (s *Server) bounce(w http.ResponseWriter, r *http.Request, short shortRequest, found presented) error {
+	x := exchangeOf(r)
+	again := x.shortURL(short)
+	switch {
+	case !isNavigation(r):
+		return deadLink(errors.New("not a navigation"))
+	case r.Method != http.MethodGet && !found.body:
+		return deadLink(errors.New("a form was posted to the reference by a browser without its cookie"))
+	case !found.body && hasMarker(r):
+		return needsCookies(again)
+	}
+	party := pushstore.Party{Issuer: x.endpoints.issuer, ClientID: short.clientID}
+	state, err := s.Store.Look(r.Context(), party, short.ref)
+	_, hasCookie := x.cookieOf(short)
+	switch {
+	case err != nil:
+		return storeTrouble(err, again)
+	case state == pushstore.Absent && x.endpoints.native != "" && !s.mustPush():
+		return s.forward(w, r, nil)
+	case state == pushstore.Absent && x.endpoints.native != "" && isShort(r):
+		return s.forward(w, r, nil)
+	case hasCookie:
+		// It is this browser's, or will be found not to be.
+	case state != pushstore.Pending:
+		return deadLink(errors.New("the reference is " + stateNames[state]))
+	default:
+		for _, line := range x.jar.evict(x.flows) {
+			w.Header().Add("Set-Cookie", line)
+		}
+		w.Header().Add("Set-Cookie", x.jar.set(x.jar.mint(short.ref, short.clientID)))
+	}
+	oauth.NoStore(w.Header())
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	w.Header().Set("Location", again+"&"+marker)
+	w.WriteHeader(http.StatusSeeOther)
+	return nil
+}
+
+var stateNames = map[pushstore.State]string{
+	pushstore.Absent: "unknown or expired", pushstore.Taken: "another browser's", pushstore.Finished: "used",
+	pushstore.Continuation: "a continuation of a flow of another browser",
+}
+
+func hasMarker(r *http.Request) bool {
+	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
+		if pair == marker {
+			return true
+		}
+	}
+	return false
+}
+
+// isShort reports whether the request has no parameter but client_id and request_uri.
+func isShort(r *http.Request) bool {
+	for _, part := range []string{r.URL.RawQuery, string(exchangeOf(r).body)} {
+		for pair := range rewrite.Pairs(part) {
+			if pair.Name != oauth.ParamClientID && pair.Name != oauth.ParamRequestURI {
+				return false
+			}
+		}
+	}
+	return true
+}

@@ -1,0 +1,15 @@
+// Package proxy is the gateway as an http.Handler: it adds Pushed Authorization Requests (RFC 9126) to an
+// authorization server that has none, and passes everything else through.
+//
+// A request finds its way in Server.route, top to bottom:
+//
+//	POST push endpoint          push.go        decode, authenticate, validate, store, 201
+//	GET metadata                document.go    the upstream's document with the push endpoint in it
+//	a reference of ours         authorize.go   open, expand, forward; the first visit is bounced once (bounce.go)
+//	PAR is required, not pushed required.go    refused
+//	everything else             forward.go     passed through
+//
+// Every upstream response then goes through one list, in response.go: recognise, finish, iss, headers.
+//
+// Handlers return errors. Server.json tells them to clients and Server.page to people; both log them, once.
+package proxy

@@ -1,0 +1,109 @@
+package proxy
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"regexp"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// exchange is what the gateway knows of one request while it is served. It stands in the request's context.
+type exchange struct {
+	id          string     // in the log, upstream, on the response and on pages
+	endpoints   *endpoints // nil: not known yet
+	place       place
+	path        string // as in the request line
+	origin      origin
+	body        []byte // of a form on a protected path, once it was read
+	bodyRead    bool
+	bodyTooLong bool
+
+	// for the forwarded request and its response
+	jar      *jar         // nil: not known yet
+	flows    []flowCookie // the browser's flows
+	cookies  []string     // its other cookies
+	flow     *openFlow    // the flow that the request was expanded for; nil: none
+	query    string       // replaces the request's when flow is there
+	response string       // the random id of the authorization response
+}
+
+type exchangeKey struct{}
+
+func exchangeOf(r *http.Request) *exchange { return r.Context().Value(exchangeKey{}).(*exchange) }
+
+// withExchange makes the exchange, gives the response its request id, drops the upstream's 1xx responses, and logs
+// the request when it has been served. No query is ever logged.
+func (s *Server) withExchange(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x := &exchange{endpoints: s.upstream.known(), path: rawPath(r), origin: s.trusted.locate(r), place: unknownPlace}
+		x.id = requestID(r, x.origin.trusted)
+		if x.endpoints != nil {
+			x.place = x.endpoints.places.classify(x.path)
+			x.jar = s.jar(x.endpoints)
+			x.flows, x.cookies = x.jar.read(r.Header["Cookie"])
+		} else if x.path == s.Issuer.guessPushPath() {
+			x.place = atPush
+		}
+		recorder := &recorder{ResponseWriter: w, id: x.id}
+		start := s.Now()
+		defer func() { s.logExchange(r, x, recorder, s.Now().Sub(start)) }()
+		next.ServeHTTP(recorder, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
+	})
+}
+
+// logExchange writes one line per request; those that pass through are many, and written at debug.
+func (s *Server) logExchange(r *http.Request, x *exchange, rec *recorder, took time.Duration) {
+	level := zap.InfoLevel
+	if x.place == elsewhere || x.place == atExempt {
+		level = zap.DebugLevel
+	}
+	s.Log.Log(level, "request", zap.String("request_id", x.id), zap.String("method", clip(r.Method, 16)),
+		zap.String("path", clip(x.path, 256)), zap.Int("status", rec.status), zap.Duration("took", took),
+		zap.Stringer("client", x.origin.client))
+}
+
+func clip(s string, n int) string { return s[:min(len(s), n)] }
+
+var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)
+
+// requestID returns the id that a trusted proxy has given the request, or a new one.
+func requestID(r *http.Request, trusted bool) string {
+	if given := r.Header.Get("X-Request-Id"); trusted && requestIDPattern.MatchString(given) {
+		return given
+	}
+	return rand.Text()[:16]
+}
+
+// recorder notes the status, and lets no 1xx response of the upstream through: those would carry headers that
+// nobody has looked at.
+type recorder struct {
+	http.ResponseWriter
+	id     string
+	status int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *recorder) WriteHeader(status int) {
+	if status < 200 {
+		return
+	}
+	if w.status == 0 {
+		w.status = status
+		w.Header()["X-Request-Id"] = []string{w.id}
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (w *recorder) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap is for http.ResponseController, which flushes through it.
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -1,0 +1,142 @@
+package proxy
+
+import (
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"net/url"
+
+	"go.uber.org/zap"
+
+	"pargate/proxy/oauth"
+	"pargate/pushstore"
+	"pargate/rewrite"
+)
+
+// authorizationResponse is an authorization response of this browser's that the gateway has recognised.
+type authorizationResponse struct {
+	rewrite.Response
+	id        string    // random: it tells this response from a second one
+	flow      *openFlow // whose it is; nil when that cannot be told
+	setCookie string    // the owner's mark, once the flow is finished
+}
+
+// recognise finds out whether this is an authorization response of one of the browser's flows: a Location, whatever
+// the status (one server in use sends 400 with one), that leads to a pushed redirect_uri.
+func (r *reply) recognise() error {
+	location := r.Header.Get("Location")
+	if location == "" || !r.inFlow() {
+		return nil
+	}
+	response, ok := rewrite.ParseResponse(r.absolute(location))
+	if !ok {
+		return nil
+	}
+	flows, err := r.flows()
+	if err != nil {
+		return r.withhold(err)
+	}
+	var matching []*openFlow
+	for i := range flows {
+		if response.LeadsTo(flows[i].Request.RedirectURI) {
+			matching = append(matching, &flows[i])
+		}
+	}
+	if len(matching) > 0 {
+		r.response = &authorizationResponse{Response: response, id: rand.Text(), flow: r.pick(response, matching)}
+	}
+	return nil
+}
+
+// absolute resolves a Location as the browser would.
+func (r *reply) absolute(location string) string {
+	u, err := url.Parse(location)
+	if err != nil || u.IsAbs() {
+		return location
+	}
+	base, err := url.Parse(r.x.endpoints.public.String() + r.x.path)
+	if err != nil {
+		return location
+	}
+	return base.ResolveReference(u).String()
+}
+
+// pick finds the flow of a response among those with its redirect_uri: by state, which may be another tab's; without
+// one by the request's reference, else the only one that pushed no state. Several with one state are told apart
+// only by the reference.
+func (r *reply) pick(response rewrite.Response, matching []*openFlow) *openFlow {
+	var candidates []*openFlow
+	for _, flow := range matching {
+		if flow.Request.State == response.State {
+			candidates = append(candidates, flow)
+		}
+	}
+	own := func(flows []*openFlow) *openFlow {
+		for _, flow := range flows {
+			if r.x.flow != nil && flow.Reference == r.x.flow.Reference {
+				return flow
+			}
+		}
+		return nil
+	}
+	switch {
+	case response.State != "" && len(candidates) == 1:
+		return candidates[0]
+	case response.State != "":
+		return own(candidates)
+	case own(matching) != nil:
+		return own(matching)
+	case !response.Error && len(candidates) == 1:
+		return candidates[0]
+	}
+	return nil
+}
+
+// finish ends the flow: this response passes, a second one does not.
+func (r *reply) finish() error {
+	if r.response == nil || r.response.flow == nil {
+		return nil
+	}
+	flow := r.response.flow
+	won, err := r.server.Store.Finish(detached(r.Request), flow.Flow, r.response.id)
+	log := r.server.Log.With(zap.String("request_id", r.x.id), zap.String("flow", pushstore.Digest(flow.Reference)),
+		zap.String("client_id", clip(flow.Party.ClientID, 128)))
+	switch {
+	case errors.Is(err, pushstore.ErrNotFound), errors.Is(err, pushstore.ErrTaken):
+		return deadLink(err) // it ended while the upstream was answering
+	case err != nil:
+		return r.withhold(err)
+	case !won:
+		log.Warn("a second authorization response was withheld")
+		return deadLink(errors.New("the flow already had its authorization response"))
+	}
+	log.Info("authorization response passed", zap.Bool("error", r.response.Error))
+	r.response.setCookie = r.x.jar.finish(flow.cookie)
+	r.Header.Add("Set-Cookie", r.response.setCookie)
+	return nil
+}
+
+// withhold replaces a response that is safe only if the store knows of it. The page leads to the same request.
+func (r *reply) withhold(cause error) error {
+	again := ""
+	if r.x.flow != nil {
+		again = r.x.shortURL(shortRequest{clientID: r.x.flow.Party.ClientID, ref: r.x.flow.Reference})
+	}
+	return storeTrouble(cause, again)
+}
+
+// addIssuer puts iss into the response (RFC 9207 §2). A response that names another issuer is not passed on.
+func (r *reply) addIssuer() error {
+	if r.response == nil || !r.server.AddIssuer {
+		return nil
+	}
+	location, err := r.response.WithIssuer(r.x.endpoints.issuer)
+	if err != nil {
+		r.server.Log.Error("an authorization response with another iss was withheld", zap.String("request_id", r.x.id))
+		return &refusal{told: (&oauth.Error{Status: http.StatusBadGateway, Code: oauth.CodeServerError,
+			Description: "the authorization response names another issuer"}).Because(err),
+			Title: "This sign-in went wrong", Text: "The answer to this sign-in does not come from where it should." + startAgain}
+	}
+	r.Header.Set("Location", location)
+	return nil
+}

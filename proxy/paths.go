@@ -1,0 +1,116 @@
+package proxy
+
+import (
+	"net/http"
+	"path"
+	"strings"
+
+	"pargate/rewrite"
+)
+
+// place says what a request's path is to the gateway.
+type place int
+
+const (
+	elsewhere    place = iota // passed through
+	atPush                    // the push endpoint
+	atAuthorize               // the authorization endpoint, in its own spelling
+	nearMiss                  // what some server would take for the authorization endpoint
+	below                     // under the authorization endpoint, or it with a format suffix
+	atExempt                  // token and end-session endpoint: their parameters resemble an authorization request's
+	atOIDC                    // the OpenID Connect metadata document
+	atOAuth                   // the OAuth metadata document (RFC 8414)
+	unknownPlace              // the endpoints are not known yet: any path might be protected
+)
+
+// protected reports whether a request there may start an authorization at the upstream.
+func (p place) protected() bool {
+	return p == atAuthorize || p == nearMiss || p == below || p == unknownPlace
+}
+
+// paths knows the places of one issuer. Nothing in it changes.
+type paths struct {
+	exact     map[string]place // by the path as it is sent
+	protected []string         // the authorization endpoints, folded
+}
+
+func newPaths(exact map[string]place) *paths {
+	p := &paths{exact: exact}
+	for literal, where := range exact {
+		if where == atAuthorize {
+			p.protected = append(p.protected, foldPath(literal))
+		}
+	}
+	return p
+}
+
+// classify finds the place of a path as it stands in the request line. It compares exactly first; then it asks
+// whether the path would be the authorization endpoint, or below it, for a server that decodes up to three times,
+// folds case, strips parameters, merges slashes and resolves dots.
+func (p *paths) classify(raw string) place {
+	if where, ok := p.exact[raw]; ok {
+		return where
+	}
+	where := elsewhere
+	for range 4 {
+		folded := foldPath(raw)
+		for _, endpoint := range p.protected {
+			switch rest, ok := strings.CutPrefix(folded, endpoint); {
+			case !ok:
+			case rest == "":
+				return nearMiss
+			case rest[0] == '/' || rest[0] == '.' || endpoint == "/":
+				where = below
+			}
+		}
+		decoded := rewrite.UnescapePath(raw)
+		if decoded == raw {
+			break
+		}
+		raw = decoded
+	}
+	return where
+}
+
+// foldPath returns the form in which spellings of one path are equal.
+func foldPath(p string) string {
+	if isPlainPath(p) {
+		return p
+	}
+	p = strings.ReplaceAll(p, `\`, "/")
+	if i := strings.IndexAny(p, "\x00?#"); i >= 0 {
+		p = p[:i]
+	}
+	segments := strings.Split(p, "/")
+	for i, segment := range segments {
+		segment, _, _ = strings.Cut(segment, ";")
+		segments[i] = strings.TrimFunc(segment, func(r rune) bool { return r <= ' ' || r == 0x7f })
+	}
+	p = path.Clean("/" + strings.Join(segments, "/"))
+	if p != "/" {
+		p = strings.TrimRight(p, "./ ")
+	}
+	return strings.ToLower(strings.ToUpper(p))
+}
+
+// isPlainPath reports whether foldPath has nothing to do, which is so for nearly every path that arrives.
+func isPlainPath(p string) bool {
+	for i := range len(p) {
+		switch c := p[i]; {
+		case c == '/' && i+1 < len(p) && p[i+1] != '/':
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-', c == '_':
+		default:
+			return false
+		}
+	}
+	return p != ""
+}
+
+// rawPath returns the path as it stands in the request line, which r.URL may have decoded and encoded anew.
+func rawPath(r *http.Request) string {
+	target, _, _ := strings.Cut(r.RequestURI, "?")
+	if strings.HasPrefix(target, "/") {
+		return target
+	}
+	return r.URL.EscapedPath() // absolute form: scheme and host stand before the path
+}

@@ -1,0 +1,114 @@
+package proxy
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"time"
+
+	"pargate/proxy/client"
+	"pargate/proxy/oauth"
+	"pargate/pushstore"
+)
+
+// push is the pushed authorization request endpoint (RFC 9126 §2).
+func (s *Server) push(w http.ResponseWriter, r *http.Request) error {
+	// 1. Decode the form, and take the credentials out of it.
+	cred, params, err := s.decodePush(w, r)
+	if err != nil {
+		return err
+	}
+
+	// 2. Authenticate the client (RFC 9126 §2.1, step 1), not faster than it may push.
+	c, err := s.authenticate(r, cred)
+	if err != nil {
+		return err
+	}
+
+	// 3. Open the request object (RFC 9126 §3): not built yet, so there must be none.
+	if params.Get(oauth.ParamRequest) != "" {
+		return oauth.RequestNotSupported()
+	}
+
+	// 4. Validate as the authorization endpoint would (RFC 9126 §2.1, step 3).
+	e := exchangeOf(r).endpoints
+	request, err := s.validate(e, c, withClientID(params, c.ID))
+	if err != nil {
+		return err
+	}
+
+	// 5. Store. From here on the request exists, also when the client does not hear of it.
+	ref, err := s.Store.Put(r.Context(), pushstore.Party{Issuer: e.issuer, ClientID: c.ID}, request, s.PushLifetime)
+	if err != nil {
+		return oauth.TemporarilyUnavailable("the request could not be stored; push it again").Because(err)
+	}
+
+	// 6. Answer (RFC 9126 §2.2).
+	return writeCreated(w, ref, s.PushLifetime)
+}
+
+// decodePush reads the form. Nothing is ever read from the query: it would stand in logs.
+func (s *Server) decodePush(w http.ResponseWriter, r *http.Request) (client.Credentials, oauth.Params, error) {
+	none := client.Credentials{}
+	switch mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); {
+	case exchangeOf(r).endpoints == nil:
+		return none, nil, oauth.TemporarilyUnavailable("the authorization server is not known yet")
+	case r.Method != http.MethodPost:
+		return none, nil, oauth.MethodNotAllowed()
+	case err != nil || mediaType != "application/x-www-form-urlencoded" || len(r.Header["Content-Type"]) > 1:
+		return none, nil, oauth.UnsupportedMediaType("push a form: application/x-www-form-urlencoded")
+	case len(r.Header["Content-Encoding"]) > 0:
+		return none, nil, oauth.UnsupportedMediaType("push the form without Content-Encoding")
+	case r.ContentLength > s.MaxPushBytes:
+		return none, nil, errTooLarge(s.MaxPushBytes)
+	case hasCredentials(r.URL.RawQuery):
+		return none, nil, oauth.InvalidRequest("credentials do not belong in the query; change them, they are in logs now")
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.MaxPushBytes))
+	if err != nil {
+		return none, nil, readProblem(err)
+	}
+	form, err := oauth.ParseForm(string(body))
+	if err != nil {
+		return none, nil, err
+	}
+	return client.Read(r.Header, form)
+}
+
+// authenticate returns the client that pushes. Only clients that exist have a bucket of their own, so that made-up
+// names take nobody's place.
+func (s *Server) authenticate(r *http.Request, cred client.Credentials) (*client.Client, error) {
+	name := ""
+	if c := s.Clients.Identify(cred); c != nil {
+		name = c.ID
+	}
+	if ok, wait := s.limiter.allow(name, exchangeOf(r).origin.network()); !ok {
+		return nil, oauth.TooManyRequests(wait)
+	}
+	return s.Clients.Authenticate(cred)
+}
+
+// withClientID puts the client_id into a request whose client has named itself in the Authorization header alone.
+func withClientID(params oauth.Params, id string) oauth.Params {
+	if params.Get(oauth.ParamClientID) != "" {
+		return params
+	}
+	return append(oauth.Params{{Name: oauth.ParamClientID, Value: id}}, params...)
+}
+
+func writeCreated(w http.ResponseWriter, ref pushstore.Reference, lifetime time.Duration) error {
+	body, err := json.Marshal(struct {
+		RequestURI string `json:"request_uri"`
+		ExpiresIn  int    `json:"expires_in"`
+	}{oauth.RequestURIPrefix + string(ref), int(lifetime / time.Second)})
+	if err != nil {
+		return errors.Join(errors.New("encoding the answer"), err)
+	}
+	oauth.NoStore(w.Header())
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusCreated)
+	w.Write(body)
+	return nil
+}

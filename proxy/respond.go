@@ -1,0 +1,85 @@
+package proxy
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"go.uber.org/zap"
+
+	"pargate/proxy/oauth"
+)
+
+// handler answers a request or returns an error, in which case nothing has been written yet.
+type handler func(http.ResponseWriter, *http.Request) error
+
+// json serves programs: errors are JSON (RFC 6749 §5.2).
+func (s *Server) json(w http.ResponseWriter, r *http.Request, h handler) {
+	if err := h(w, r); err != nil {
+		s.logRefusal(r, err)
+		writeJSON(w, asOAuth(err))
+	}
+}
+
+// page serves people: errors are a page, or JSON where that is asked for.
+func (s *Server) page(w http.ResponseWriter, r *http.Request, h handler) {
+	if err := h(w, r); err != nil {
+		s.writePage(w, r, err)
+	}
+}
+
+func (s *Server) writePage(w http.ResponseWriter, r *http.Request, err error) {
+	s.logRefusal(r, err)
+	if wantsJSON(r) {
+		writeJSON(w, asOAuth(err))
+		return
+	}
+	var told *refusal
+	if !errors.As(err, &told) {
+		told = plainRefusal(asOAuth(err))
+	}
+	writeRefusal(w, exchangeOf(r).id, told)
+}
+
+func writeJSON(w http.ResponseWriter, err *oauth.Error) {
+	body, _ := json.Marshal(err) // two strings
+	err.WriteHead(w.Header())
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(err.Status)
+	w.Write(body)
+}
+
+// asOAuth returns what is told of err. An error that is not made for telling is a mistake of ours.
+func asOAuth(err error) *oauth.Error {
+	var told *oauth.Error
+	if errors.As(err, &told) {
+		return told
+	}
+	return oauth.ServerError().Because(err)
+}
+
+// logRefusal logs an answer that is an error, with the reason that is not told.
+func (s *Server) logRefusal(r *http.Request, err error) {
+	x, told := exchangeOf(r), asOAuth(err)
+	level := zap.InfoLevel
+	if told.Status >= 500 {
+		level = zap.WarnLevel
+	}
+	s.Log.Log(level, "refused", zap.String("request_id", x.id), zap.String("path", clip(x.path, 256)),
+		zap.Int("status", told.Status), zap.String("reason", clip(told.Error(), 512)))
+}
+
+func methodNotSupported() error {
+	return &oauth.Error{Status: http.StatusMethodNotAllowed, Code: oauth.CodeInvalidRequest,
+		Description: "the method is not supported", Header: http.Header{"Allow": {"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}}}
+}
+
+func errTooLarge(limit int64) error {
+	return oauth.TooLarge(fmt.Sprintf("the body has more than %d bytes", limit))
+}
+
+func errIncomplete(cause error) error {
+	return oauth.InvalidRequest("the body could not be read").Because(cause)
+}

@@ -1,0 +1,121 @@
+package proxy
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"pargate/pushstore"
+)
+
+// reply is one upstream response on its way through the list.
+type reply struct {
+	*http.Response
+	server   *Server
+	x        *exchange
+	live     []openFlow // the browser's flows, as the store has them; read at most once
+	hasLive  bool
+	response *authorizationResponse // nil: it is none
+}
+
+// responseSteps are run in this order over every upstream response. An error replaces the response by its page.
+var responseSteps = []struct {
+	name string
+	run  func(*reply) error
+}{
+	{"recognise", (*reply).recognise},
+	{"finish", (*reply).finish},
+	{"iss", (*reply).addIssuer},
+	{"headers", (*reply).setHeaders},
+}
+
+// respond is the one way back.
+func (s *Server) respond(res *http.Response) error {
+	x := exchangeOf(res.Request)
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		return badGateway(http.StatusBadGateway, errors.New("the upstream switched protocols, which nobody asked for"))
+	}
+	r := &reply{Response: res, server: s, x: x}
+	for _, step := range responseSteps {
+		if err := step.run(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flows returns the live flows of this browser: those of its cookies that the store knows. A browser without such
+// a cookie costs no store operation.
+func (r *reply) flows() ([]openFlow, error) {
+	if r.hasLive {
+		return r.live, nil
+	}
+	for _, cookie := range r.x.flows {
+		if cookie.finished {
+			continue
+		}
+		party := pushstore.Party{Issuer: r.x.endpoints.issuer, ClientID: cookie.clientID}
+		flow, err := r.server.Store.Flow(detached(r.Request), party, cookie.reference, cookie.owner())
+		switch {
+		case errors.Is(err, pushstore.ErrNotFound), errors.Is(err, pushstore.ErrTaken):
+		case err != nil:
+			return nil, err
+		default:
+			r.live = append(r.live, openFlow{Flow: flow, cookie: cookie})
+		}
+	}
+	r.hasLive = true
+	return r.live, nil
+}
+
+// inFlow reports whether the browser has a live flow, as far as its cookies say.
+func (r *reply) inFlow() bool {
+	for _, cookie := range r.x.flows {
+		if !cookie.finished {
+			return true
+		}
+	}
+	return false
+}
+
+// setHeaders sets what holds on the trip: nothing is cached, no address is told to others, and nothing of the
+// authorization endpoint is shared with other origins' scripts.
+func (r *reply) setHeaders() error {
+	r.dropOwnCookies()
+	if r.x.place.protected() && r.x.endpoints != nil {
+		for name := range r.Header {
+			if strings.HasPrefix(name, "Access-Control-") {
+				r.Header.Del(name)
+			}
+		}
+	}
+	if r.x.flow == nil && r.response == nil {
+		return nil
+	}
+	r.Header.Set("Cache-Control", "no-store")
+	if r.response != nil {
+		r.Header.Set("Referrer-Policy", "no-referrer")
+	} else {
+		r.Header.Set("Referrer-Policy", "same-origin") // Django and Rails check the Referer of their forms
+	}
+	return nil
+}
+
+// dropOwnCookies drops cookies of the upstream's that have a flow cookie's name. Those that the gateway sets are
+// added by then, by name.
+func (r *reply) dropOwnCookies() {
+	lines := r.Header["Set-Cookie"]
+	if len(lines) == 0 || r.x.jar == nil {
+		return
+	}
+	var kept []string
+	for _, line := range lines {
+		name, _, _ := strings.Cut(line, "=")
+		if !r.x.jar.isOurs(strings.TrimSpace(name)) || r.response != nil && line == r.response.setCookie {
+			kept = append(kept, line)
+		}
+	}
+	if r.Header["Set-Cookie"] = kept; kept == nil {
+		delete(r.Header, "Set-Cookie")
+	}
+}

@@ -1,0 +1,60 @@
+package proxy
+
+import (
+	"net/http"
+
+	"pargate/proxy/oauth"
+)
+
+// ServeHTTP answers or forwards one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.withExchange(http.HandlerFunc(s.route)).ServeHTTP(w, r)
+}
+
+// route finds out what a request is. The order is the policy: what is ours is answered here, what carries a
+// reference of ours goes nowhere but the authorization endpoint, and what is left must be allowed to pass.
+func (s *Server) route(w http.ResponseWriter, r *http.Request) {
+	x := exchangeOf(r)
+	if r.Method == http.MethodConnect || r.Method == http.MethodTrace {
+		s.json(w, r, func(http.ResponseWriter, *http.Request) error { return methodNotSupported() })
+		return
+	}
+	switch x.place {
+	case atPush:
+		s.json(w, r, s.push)
+	case atOIDC, atOAuth:
+		s.page(w, r, s.document)
+	default:
+		s.page(w, r, s.pass)
+	}
+}
+
+// pass serves what is neither the push endpoint nor a document.
+func (s *Server) pass(w http.ResponseWriter, r *http.Request) error {
+	x := exchangeOf(r)
+	ref, err := findReference(r)
+	if err != nil {
+		return err
+	}
+	switch {
+	case r.Method == http.MethodHead && (x.place.protected() && x.endpoints != nil || ref.found()):
+		return s.head(w)
+	case x.endpoints == nil && (ref.found() || s.mustPush()):
+		return unavailable(oauth.TemporarilyUnavailable("the authorization server is not known yet"))
+	case ref.found() && !x.passesNatively(ref) && x.place == atAuthorize:
+		return s.authorize(w, r, ref)
+	case ref.found() && !x.passesNatively(ref):
+		return deadLink(nil)
+	}
+	if err := s.checkPushed(r); err != nil {
+		return err
+	}
+	return s.forward(w, r, nil)
+}
+
+// head answers without asking anybody: two servers in use issue a code to a HEAD.
+func (s *Server) head(w http.ResponseWriter) error {
+	oauth.NoStore(w.Header())
+	w.WriteHeader(http.StatusOK)
+	return nil
+}

@@ -1,0 +1,131 @@
+package proxy
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"net/http"
+	"net/http/httputil"
+	"net/netip"
+	"time"
+
+	"go.uber.org/zap"
+
+	"pargate/proxy/client"
+	"pargate/pushstore"
+)
+
+// Options are what a Server is made of. Fields without a stated zero value are required.
+type Options struct {
+	Issuer  Issuer
+	Store   pushstore.Store
+	Clients *client.Registry // nil: there are none, and nobody can push
+	Log     *zap.Logger      // nil: no log
+
+	PARRequired   bool          // of every client; a client may require it for itself
+	PushLifetime  time.Duration // expires_in, in whole seconds; zero means 60 s
+	FlowLifetime  time.Duration // how long a login may take, and the cookie's life; zero means 30 min
+	MaxPushBytes  int64         // of a push's body; zero means 64 KiB
+	MaxQueryBytes int64         // of the query that goes upstream; zero means 8 KiB
+	PushRate      float64       // pushes per second of one client at one address; zero means no limit
+
+	PatchMetadata bool     // add PAR to the metadata that the upstream publishes
+	AddIssuer     bool     // add iss to authorization responses that lack it (RFC 9207)
+	ResumeParams  []string // resume keys beside the well-known ones
+
+	TrustedProxies  []netip.Prefix // whose X-Forwarded-For is believed
+	UpstreamTimeout time.Duration  // until the upstream's response headers; zero means 30 s
+	UpstreamRoots   *x509.CertPool // nil: the system's
+
+	Now func() time.Time // nil: time.Now
+}
+
+// Server is the gateway. It serves once New has returned it, and knows its upstream once Run has learned it.
+type Server struct {
+	Options
+	upstream *upstream
+	proxy    *httputil.ReverseProxy
+	jar      func(*endpoints) *jar
+	trusted  trusted
+	limiter  *limiter
+	resume   map[string]bool
+}
+
+// New returns a gateway. It opens no connection.
+func New(o Options) (*Server, error) {
+	switch {
+	case o.Issuer.UpstreamURL == nil || o.Issuer.UpstreamURL.Host == "":
+		return nil, errors.New("proxy: no upstream URL")
+	case o.Store == nil:
+		return nil, errors.New("proxy: no store")
+	}
+	o.setDefaults()
+	s := &Server{Options: o, trusted: o.TrustedProxies, limiter: newLimiter(o.PushRate, o.Now), resume: map[string]bool{}}
+	for _, name := range append([]string{"login_verifier", "consent_verifier", "g_continue"}, o.ResumeParams...) {
+		s.resume[name] = true
+	}
+	transport := newTransport(o.UpstreamTimeout, o.UpstreamRoots)
+	s.upstream = &upstream{
+		issuer: o.Issuer,
+		policy: policy{patchMetadata: o.PatchMetadata, requirePAR: o.PARRequired},
+		client: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		log:    o.Log,
+	}
+	s.jar = func(e *endpoints) *jar { return newJar(e.public.Scheme == "https", o.FlowLifetime, o.Now) }
+	s.proxy = s.newReverseProxy(transport)
+	return s, nil
+}
+
+func (o *Options) setDefaults() {
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Clients == nil {
+		o.Clients = new(client.Registry)
+	}
+	if o.PushLifetime == 0 {
+		o.PushLifetime = time.Minute
+	}
+	if o.FlowLifetime == 0 {
+		o.FlowLifetime = 30 * time.Minute
+	}
+	if o.MaxPushBytes == 0 {
+		o.MaxPushBytes = 64 << 10
+	}
+	if o.MaxQueryBytes == 0 {
+		o.MaxQueryBytes = 8 << 10
+	}
+	if o.UpstreamTimeout == 0 {
+		o.UpstreamTimeout = 30 * time.Second
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+}
+
+// Run learns the upstream's endpoints and keeps them fresh until ctx ends.
+func (s *Server) Run(ctx context.Context) { s.upstream.run(ctx) }
+
+// Ready returns what keeps the gateway from serving, by name; nil when nothing does. Trouble of the upstream after
+// its endpoints are known is not among it: taking every replica out would make a partial failure a total one.
+func (s *Server) Ready(ctx context.Context) map[string]string {
+	var reasons map[string]string
+	add := func(name, reason string) {
+		if reasons == nil {
+			reasons = map[string]string{}
+		}
+		reasons[name] = reason
+	}
+	if err := s.Store.Ping(ctx); err != nil {
+		add("store", err.Error())
+	}
+	if trouble := s.upstream.trouble(); trouble != "" {
+		add("upstream", trouble)
+	} else if s.upstream.known() == nil {
+		add("upstream", "its endpoints are not known yet")
+	}
+	return reasons
+}
+
+// mustPush reports whether there is a request that must be pushed.
+func (s *Server) mustPush() bool { return s.PARRequired || s.Clients.AnyRequiresPAR() }

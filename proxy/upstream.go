@@ -1,0 +1,198 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+const (
+	refreshInterval = time.Minute            // between two readings of the metadata
+	firstRetry      = 250 * time.Millisecond // after a failed first reading; doubled up to lastRetry
+	lastRetry       = 5 * time.Second
+	metadataTimeout = 10 * time.Second // for one reading of both documents
+)
+
+// upstream is the authorization server behind the gateway, as far as it is known.
+type upstream struct {
+	issuer Issuer
+	policy policy
+	client *http.Client // for metadata
+	log    *zap.Logger
+
+	current atomic.Pointer[endpoints] // nil until the first reading succeeds
+
+	mu     sync.Mutex
+	status string // why it is not ready; empty when it is
+	logged string
+}
+
+// newTransport returns the one transport to the upstream. It goes through no proxy that the environment names,
+// speaks HTTP/1.1, and neither adds nor takes away a compression.
+func newTransport(timeout time.Duration, roots *x509.CertPool) *http.Transport {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	return &http.Transport{
+		Protocols:              protocols,
+		DialContext:            (&net.Dialer{Timeout: 2 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
+		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    3 * time.Second,
+		MaxIdleConns:           256,
+		MaxIdleConnsPerHost:    256,
+		IdleConnTimeout:        30 * time.Second,
+		ResponseHeaderTimeout:  timeout,
+		ExpectContinueTimeout:  time.Second,
+		MaxResponseHeaderBytes: 256 << 10,
+		DisableCompression:     true,
+	}
+}
+
+// known returns what is known of the upstream; nil before the first reading.
+func (u *upstream) known() *endpoints { return u.current.Load() }
+
+// trouble returns why the upstream's endpoints cannot be relied on; empty when they can.
+func (u *upstream) trouble() string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.status
+}
+
+// run reads the metadata until ctx ends: at short intervals until it is known, then every minute.
+func (u *upstream) run(ctx context.Context) {
+	retry := firstRetry
+	for ctx.Err() == nil {
+		u.refresh(ctx)
+		wait := refreshInterval
+		if u.known() == nil {
+			wait = retry
+			retry = min(2*retry, lastRetry)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+	}
+}
+
+// refresh reads the metadata once. What is known stays when the reading fails, and when it would take protection
+// away; that last is told by the readiness, since somebody must look at it.
+func (u *upstream) refresh(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, metadataTimeout)
+	defer cancel()
+	old := u.known()
+	next, err := u.read(ctx)
+	switch {
+	case err != nil && old != nil:
+		u.say("", "upstream metadata cannot be read; keeping what is known", zap.Error(err))
+	case err != nil:
+		u.say(err.Error(), "upstream is not known yet; trying again", zap.Error(err))
+	case old != nil && next.issuer != old.issuer:
+		u.say(fmt.Sprintf("the issuer changed from %s to %s; restart to accept it", old.issuer, next.issuer),
+			"upstream metadata refused: the issuer changed", zap.String("known", old.issuer), zap.String("seen", next.issuer))
+	case old != nil && !next.covers(old):
+		u.say(fmt.Sprintf("the authorization endpoints changed from %v to %v; restart to accept it", old.authorize, next.authorize),
+			"upstream metadata refused: an authorization endpoint would no longer be protected",
+			zap.Strings("known", old.authorize), zap.Strings("seen", next.authorize))
+	default:
+		u.current.Store(next)
+		u.announce(next)
+	}
+}
+
+// read finds the upstream's endpoints.
+func (u *upstream) read(ctx context.Context) (*endpoints, error) {
+	public := u.issuer.PublicURL
+	if public == nil {
+		public = u.issuer.UpstreamURL
+	}
+	oidc, oauth, err := fetchDocuments(ctx, u.client, u.issuer.UpstreamURL, public)
+	if errors.Is(err, errNoMetadata) {
+		return u.issuer.resolveStatic()
+	}
+	if err != nil {
+		return nil, err
+	}
+	e, err := u.issuer.resolve(oidc, oauth, u.policy)
+	if u.issuer.PublicURL != nil || e != nil && sameOrigin(e.public, public) {
+		return e, err
+	}
+	// The public name has just been learned. Servers that build URLs from Host need to be asked under it.
+	renamed := u.issuer
+	if renamed.PublicURL = publicOf(oidc, oauth); renamed.PublicURL == nil {
+		return nil, err
+	}
+	if oidc, oauth, err = fetchDocuments(ctx, u.client, u.issuer.UpstreamURL, renamed.PublicURL); err != nil {
+		return nil, err
+	}
+	return renamed.resolve(oidc, oauth, u.policy)
+}
+
+// announce logs what was learned, once.
+func (u *upstream) announce(e *endpoints) {
+	fields := []zap.Field{zap.String("issuer", e.issuer), zap.String("source", e.source), zap.Strings("authorize", e.authorize)}
+	if e.push != "" {
+		fields = append(fields, zap.String("push", e.pushURL()))
+	}
+	if e.native != "" {
+		u.say("", "upstream already offers PAR: its metadata is left alone, and its references are passed on",
+			append(fields, zap.String("upstream_push", e.native))...)
+		return
+	}
+	u.say("", "upstream is known", fields...)
+}
+
+// say keeps the status and logs the message, unless the same was logged last.
+func (u *upstream) say(status, message string, fields ...zap.Field) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.status = status
+	text := message + "\x00" + status
+	if text == u.logged {
+		return
+	}
+	u.logged = text
+	level := zap.InfoLevel
+	if status != "" || len(fields) > 0 && fields[0].Key == "error" {
+		level = zap.WarnLevel
+	}
+	u.log.Log(level, message, fields...)
+}
+
+// Discovery is what the gateway has learned of its upstream.
+type Discovery struct {
+	Issuer     string
+	Authorize  []string // protected paths
+	Push       string   // the push endpoint's URL; empty when the upstream's own has its path
+	NativePush string   // the upstream's own push endpoint; empty when it has none
+}
+
+// String describes the discovery in a line.
+func (d Discovery) String() string {
+	text := fmt.Sprintf("issuer %s, push endpoint %s, protected paths %v", d.Issuer, d.Push, d.Authorize)
+	if d.NativePush != "" {
+		text += ", already offers PAR at " + d.NativePush
+	}
+	return text
+}
+
+// Discover asks the upstream once and says what it has learned. It changes nothing.
+func (s *Server) Discover(ctx context.Context) (Discovery, error) {
+	e, err := s.upstream.read(ctx)
+	if err != nil {
+		return Discovery{}, fmt.Errorf("upstream: %w", withoutURL(err))
+	}
+	d := Discovery{Issuer: e.issuer, Authorize: e.authorize, NativePush: e.native}
+	if e.push != "" {
+		d.Push = e.pushURL()
+	}
+	return d, nil
+}
