@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"time"
+
+	"go.uber.org/zap"
+
+	"pargate/config"
+	"pargate/proxy"
+	"pargate/proxy/client"
+	"pargate/pushstore"
+)
+
+// clientsInterval is how often the client file is read again, to see whether it has changed.
+const clientsInterval = 2 * time.Second
+
+// gateway is what the settings make, ready to serve.
+type gateway struct {
+	server  *proxy.Server
+	clients *client.Registry // nil: no client file
+	redis   *pushstore.Redis // nil: memory
+}
+
+// build makes a gateway out of settings that have been checked. It opens no connection. An error is one of the
+// settings: a file that they name cannot be used.
+func build(cfg *config.Config, log *zap.Logger) (*gateway, error) {
+	g := &gateway{}
+	var err error
+	if cfg.ClientsFile != "" {
+		if g.clients, err = client.Load(cfg.ClientsFile); err != nil {
+			return nil, fmt.Errorf("CLIENTS_FILE: %w", err)
+		}
+	}
+	roots, err := certificates(cfg.UpstreamCAFile)
+	if err != nil {
+		return nil, fmt.Errorf("UPSTREAM_CA_FILE: %w", err)
+	}
+	store, err := g.openStore(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("REDIS_URL: %w", err)
+	}
+	g.server, err = proxy.New(proxy.Options{
+		Issuer: proxy.Issuer{
+			UpstreamURL: cfg.UpstreamURL, PublicURL: cfg.PublicURL, PushPath: cfg.PARPath,
+			AuthorizePaths: cfg.AuthorizePath, TokenPath: cfg.TokenPath,
+		},
+		Store: store, Clients: g.clients, Log: log,
+		PARRequired: cfg.PARRequired, PushLifetime: cfg.PARTTL, FlowLifetime: cfg.FlowTTL,
+		MaxPushBytes: int64(cfg.PARMaxBytes), MaxQueryBytes: int64(cfg.UpstreamMaxRequest), PushRate: float64(cfg.RateLimit),
+		PatchMetadata: cfg.MetadataPatch, AddIssuer: cfg.ResponseISS != config.ISSOff, ResumeParams: cfg.ResumeParams,
+		TrustedProxies: cfg.TrustedProxies, UpstreamTimeout: cfg.UpstreamTimeout, UpstreamRoots: roots,
+	})
+	return g, err
+}
+
+func (g *gateway) openStore(cfg *config.Config) (pushstore.Store, error) {
+	if cfg.RedisURL.Reveal() == "" {
+		return pushstore.NewMemory(pushstore.MemoryOptions{FlowTTL: cfg.FlowTTL}), nil
+	}
+	client, err := pushstore.DialRedis(pushstore.RedisConfig{
+		URL: cfg.RedisURL.Reveal(), Username: cfg.RedisUsername, Password: cfg.RedisPassword.Reveal(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	g.redis = pushstore.NewRedis(client, pushstore.RedisOptions{FlowTTL: cfg.FlowTTL, Prefix: cfg.RedisKeyPrefix})
+	return g.redis, nil
+}
+
+// certificates returns the system's certificate authorities and those in the file; nil when there is no file.
+func certificates(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s has no certificate in PEM form", file)
+	}
+	return pool, nil
+}
+
+// background keeps the gateway's knowledge fresh until ctx ends.
+func (g *gateway) background(ctx context.Context, log *zap.Logger) {
+	if g.clients != nil {
+		go g.clients.Watch(ctx, clientsInterval, func(err error) {
+			if err != nil {
+				log.Error("client file refused; the clients read before stay", zap.Error(err))
+				return
+			}
+			log.Info("client file read again", zap.Int("clients", g.clients.Len()))
+		})
+	}
+	if g.redis != nil {
+		go describeRedis(ctx, g.redis, log)
+	}
+	g.server.Run(ctx)
+}
+
+// describeRedis says once what Redis it is, and warns when that Redis may drop what it has acknowledged.
+func describeRedis(ctx context.Context, store *pushstore.Redis, log *zap.Logger) {
+	for ctx.Err() == nil {
+		info, err := store.Describe(ctx)
+		if err == nil {
+			log.Info("store is Redis", zap.String("server", info.Server), zap.String("version", info.Version))
+			if policy := info.MaxMemoryPolicy; policy != "" && policy != "noeviction" {
+				log.Warn("Redis may drop pushed requests without a word; set its maxmemory-policy to noeviction", zap.String("maxmemory_policy", policy))
+			}
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+}

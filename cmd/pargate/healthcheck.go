@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// healthcheck asks the admin listener of a pargate with the same settings on this machine: for containers, which
+// have no shell to ask with.
+func healthcheck(ctx context.Context, args []string, p program) int {
+	var ready bool
+	if !parseFlags("healthcheck", args, p, func(f *flag.FlagSet) { f.BoolVar(&ready, "ready", false, "ask for /readyz instead of /livez") }) {
+		return exitConfig
+	}
+	cfg, _, ok := loadConfig(p)
+	if !ok {
+		return exitConfig
+	}
+	if cfg.AdminAddr == "" {
+		fmt.Fprintln(p.stderr, "pargate healthcheck: ADMIN_ADDR is off, so there is nobody to ask")
+		return exitConfig
+	}
+	path := "/livez"
+	if ready {
+		path = "/readyz"
+	}
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	status, body, err := get(ctx, "http://"+loopback(string(cfg.AdminAddr))+path)
+	switch {
+	case err != nil:
+		fmt.Fprintf(p.stderr, "pargate healthcheck: %v\n", err)
+		return exitFailure
+	case status != http.StatusOK:
+		fmt.Fprintf(p.stderr, "pargate healthcheck: %s\n", body)
+		return exitFailure
+	}
+	fmt.Fprint(p.stdout, body)
+	return exitOK
+}
+
+// loopback replaces an address that means every interface by one that can be dialled.
+func loopback(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+		if ip != nil && ip.To4() == nil {
+			host = "::1"
+		}
+	}
+	return net.JoinHostPort(host, port)
+}
+
+func get(ctx context.Context, address string) (status int, body string, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return 0, "", err
+	}
+	client := http.Client{Transport: &http.Transport{Proxy: nil}}
+	res, err := client.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(res.Body, 64<<10))
+	return res.StatusCode, string(text), err
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"pargate/config"
+	"pargate/pushstore"
+)
+
+// serve is the verb without a name: it serves until ctx ends.
+func serve(ctx context.Context, args []string, p program) int {
+	if !parseFlags("serve", args, p, nil) {
+		return exitConfig
+	}
+	cfg, warnings, ok := loadConfig(p)
+	if !ok {
+		return exitConfig
+	}
+	log := newLogger(cfg, p.stderr)
+	defer log.Sync()
+	pushstore.LogRedis(func(message string) { log.Warn("redis client", zap.String("message", message)) })
+	for _, w := range warnings {
+		log.Warn(w.Text, zap.String("setting", w.Name))
+	}
+	g, err := build(cfg, log)
+	if err != nil {
+		fmt.Fprintf(p.stderr, "pargate %s: %v\n", versionName(), err)
+		return exitConfig
+	}
+	defer g.server.Store.Close()
+	log.Info("pargate starts", zap.String("version", versionName()), zap.String("upstream", cfg.UpstreamURL.Redacted()))
+	if err := listenAndServe(ctx, cfg, g, log); err != nil {
+		log.Error("pargate ends", zap.Error(err))
+		return exitFailure
+	}
+	log.Info("pargate ends")
+	return exitOK
+}
+
+// listenAndServe opens the listeners, serves, and stops in the order in which nobody loses a request: readiness
+// fails first, then the listeners close, then what is in flight ends.
+func listenAndServe(ctx context.Context, cfg *config.Config, g *gateway, log *zap.Logger) error {
+	public, err := net.Listen("tcp", string(cfg.ListenAddr))
+	if err != nil {
+		return fmt.Errorf("LISTEN_ADDR: %w", err)
+	}
+	var stopping atomic.Bool
+	servers := []*http.Server{newHTTPServer(g.server, log)}
+	failed := make(chan error, 2)
+	start := func(s *http.Server, l net.Listener) {
+		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			failed <- err
+		}
+	}
+	admin := ""
+	if cfg.AdminAddr != "" {
+		l, err := net.Listen("tcp", string(cfg.AdminAddr))
+		if err != nil {
+			public.Close()
+			return fmt.Errorf("ADMIN_ADDR: %w", err)
+		}
+		servers = append(servers, newHTTPServer(adminHandler(g.server, &stopping), log))
+		admin = l.Addr().String()
+		go start(servers[1], l)
+	}
+	go start(servers[0], public)
+	log.Info("listening", zap.String("public", public.Addr().String()), zap.String("admin", admin))
+
+	background, endBackground := context.WithCancel(context.WithoutCancel(ctx))
+	defer endBackground()
+	go g.background(background, log)
+
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+		stopping.Store(true)
+		if !errors.Is(context.Cause(ctx), errInterrupt) {
+			log.Info("stopping: readiness fails, still serving", zap.Duration("for", cfg.ShutdownDelay))
+			waitUnless(failed, cfg.ShutdownDelay)
+		}
+		log.Info("stopping: no new connections, waiting for requests in flight", zap.Duration("at_most", cfg.ShutdownTimeout))
+	}
+	return errors.Join(err, shutdown(servers, cfg.ShutdownTimeout))
+}
+
+// waitUnless waits for d, or until a listener has failed.
+func waitUnless(failed <-chan error, d time.Duration) {
+	select {
+	case <-failed:
+	case <-time.After(d):
+	}
+}
+
+// shutdown ends the servers in their order, all within timeout.
+func shutdown(servers []*http.Server, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	var errs []error
+	for _, s := range servers {
+		if err := s.Shutdown(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("requests were still in flight: %w", err), s.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func newHTTPServer(h http.Handler, log *zap.Logger) *http.Server {
+	errorLog, _ := zap.NewStdLogAt(log, zap.WarnLevel) // the level is a constant
+	return &http.Server{
+		Handler:                      h,
+		ReadHeaderTimeout:            10 * time.Second,
+		IdleTimeout:                  75 * time.Second,
+		MaxHeaderBytes:               32 << 10,
+		DisableGeneralOptionsHandler: true, // OPTIONS * is the upstream's to answer
+		ErrorLog:                     errorLog,
+	}
+}
