@@ -1,0 +1,8 @@
+// Package test looks at the gateway from outside: over real HTTP, in front of authorization servers that record what
+// reaches them or that somebody else wrote.
+//
+//	harness/     starts a gateway in front of an upstream, on loopback; browsers with cookie jars
+//	upstream/    the stand-in for a legacy authorization server
+//	testdata/    scripts: behaviour that a reader of the RFC would recognise
+//	rfc9126_test.go   the demands of RFC 9126 on a gateway, one subtest each
+package test
