@@ -138,10 +138,20 @@ func (r *Recorder) serveMetadata(w http.ResponseWriter, path string) {
 	io.WriteString(w, doc)
 }
 
+// SetIssuer changes what the metadata says, also while the stand-in is being asked.
+func (r *Recorder) SetIssuer(issuer string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.Issuer = issuer
+}
+
 // Document is the OpenID Connect metadata document of the stand-in, with further members at its end.
 func (r *Recorder) Document(more ...string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	origin := originOf(r.Issuer)
 	return fmt.Sprintf(`{"issuer":%q,"authorization_endpoint":%q,"token_endpoint":%q,"end_session_endpoint":%q%s}`,
-		r.Issuer, originOf(r.Issuer)+r.Authorize, originOf(r.Issuer)+"/token", originOf(r.Issuer)+"/logout", strings.Join(more, ""))
+		r.Issuer, origin+r.Authorize, origin+"/token", origin+"/logout", strings.Join(more, ""))
 }
 
 func originOf(issuer string) string {

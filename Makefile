@@ -1,0 +1,28 @@
+# make test    everything that must hold: it installs redis-server if it can, checks the code and runs every test
+# make fuzz    every fuzz target for FUZZTIME
+# make build   the release binary, bin/pargate
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+VERSION     := 0.1.0
+FUZZTIME    := 30s
+
+.PHONY: test check redis fuzz build
+
+test: redis check
+	.ci/gotest -race ./...
+
+check:
+	go mod tidy -diff
+	go vet ./...
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }
+	go run $(STATICCHECK) ./...
+
+# Tests start a real redis-server themselves; only the program must be there.
+redis:
+	@command -v redis-server >/dev/null || .ci/install redis-server
+
+fuzz:
+	.ci/fuzz $(FUZZTIME)
+
+build:
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/pargate ./cmd/pargate
