@@ -108,7 +108,13 @@ func (g *Gateway) serve(t testing.TB, listener net.Listener, setup Setup, upstre
 		server.Close()
 	})
 	if !setup.Unknown {
-		WaitFor(t, "the gateway to be ready", func() bool { return g.Server.Ready(ctx) == nil })
+		var reasons map[string]string
+		t.Cleanup(func() {
+			if reasons != nil {
+				t.Logf("the gateway was never ready: %v", reasons)
+			}
+		})
+		WaitFor(t, "the gateway to be ready", func() bool { reasons = g.Server.Ready(ctx); return reasons == nil })
 	}
 }
 
