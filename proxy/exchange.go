@@ -92,7 +92,11 @@ func (w *recorder) WriteHeader(status int) {
 	}
 	if w.status == 0 {
 		w.status = status
-		w.Header()["X-Request-Id"] = []string{w.id}
+		h := w.Header()
+		h["X-Request-Id"] = []string{w.id}
+		if _, typed := h["Content-Type"]; !typed {
+			h["Content-Type"] = nil // or net/http would guess one that the upstream has not sent
+		}
 	}
 	w.ResponseWriter.WriteHeader(status)
 }

@@ -2,14 +2,16 @@ package proxy
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"mime"
 	"net/http"
 	"strings"
 )
 
-const maxFormBytes = 64 << 10 // of a form on a protected path
+const (
+	formType     = "application/x-www-form-urlencoded"
+	maxFormBytes = 64 << 10 // of a form on a protected path
+)
 
 // formProblem says why a request's body cannot be judged as a form.
 type formProblem int
@@ -33,7 +35,7 @@ func readForm(r *http.Request) ([]byte, error) {
 	x.bodyRead = true
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxFormBytes+1))
 	if err != nil {
-		return nil, readProblem(err)
+		return nil, errIncomplete(err)
 	}
 	if len(body) > maxFormBytes {
 		r.Body = &rejoined{io.MultiReader(bytes.NewReader(body), r.Body), r.Body}
@@ -62,7 +64,7 @@ func judgeForm(r *http.Request) formProblem {
 		return notAForm
 	}
 	mediaType, params, err := mime.ParseMediaType(types[0])
-	if err != nil || mediaType != "application/x-www-form-urlencoded" || !isASCIICompatible(params["charset"]) {
+	if err != nil || mediaType != formType || !isASCIICompatible(params["charset"]) {
 		return notAForm
 	}
 	if r.ContentLength > maxFormBytes {
@@ -78,13 +80,4 @@ func isASCIICompatible(charset string) bool {
 		return true
 	}
 	return strings.HasPrefix(charset, "iso-8859-") || strings.HasPrefix(charset, "windows-125")
-}
-
-// readProblem says what a failed reading of a request's body means.
-func readProblem(err error) error {
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return errTooLarge(tooLarge.Limit)
-	}
-	return errIncomplete(err)
 }

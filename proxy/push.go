@@ -49,6 +49,9 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request) error {
 	return writeCreated(w, ref, s.PushLifetime)
 }
 
+// pushTimeout bounds how long a push may take to arrive.
+const pushTimeout = 10 * time.Second
+
 // decodePush reads the form. Nothing is ever read from the query: it would stand in logs.
 func (s *Server) decodePush(w http.ResponseWriter, r *http.Request) (client.Credentials, oauth.Params, error) {
 	none := client.Credentials{}
@@ -57,24 +60,42 @@ func (s *Server) decodePush(w http.ResponseWriter, r *http.Request) (client.Cred
 		return none, nil, oauth.TemporarilyUnavailable("the authorization server is not known yet")
 	case r.Method != http.MethodPost:
 		return none, nil, oauth.MethodNotAllowed()
-	case err != nil || mediaType != "application/x-www-form-urlencoded" || len(r.Header["Content-Type"]) > 1:
-		return none, nil, oauth.UnsupportedMediaType("push a form: application/x-www-form-urlencoded")
+	case err != nil || mediaType != formType || len(r.Header["Content-Type"]) > 1:
+		return none, nil, oauth.UnsupportedMediaType("push a form: " + formType)
 	case len(r.Header["Content-Encoding"]) > 0:
 		return none, nil, oauth.UnsupportedMediaType("push the form without Content-Encoding")
-	case r.ContentLength > s.MaxPushBytes:
-		return none, nil, errTooLarge(s.MaxPushBytes)
 	case hasCredentials(r.URL.RawQuery):
 		return none, nil, oauth.InvalidRequest("credentials do not belong in the query; change them, they are in logs now")
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.MaxPushBytes))
+	// Not every connection has deadlines; one that has none is bounded by its listener.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(pushTimeout))
+	body, err := readAtMost(r, s.MaxPushBytes)
 	if err != nil {
-		return none, nil, readProblem(err)
+		return none, nil, err
 	}
 	form, err := oauth.ParseForm(string(body))
 	if err != nil {
 		return none, nil, err
 	}
 	return client.Read(r.Header, form)
+}
+
+// readAtMost returns a body of at most limit bytes. Of a longer one it keeps nothing, but takes a little more off the
+// connection, so that a client which is still sending gets to read the answer.
+func readAtMost(r *http.Request, limit int64) ([]byte, error) {
+	var body []byte
+	var err error
+	if r.ContentLength <= limit {
+		body, err = io.ReadAll(io.LimitReader(r.Body, limit+1))
+	}
+	switch {
+	case err != nil:
+		return nil, errIncomplete(err)
+	case r.ContentLength > limit || int64(len(body)) > limit:
+		io.CopyN(io.Discard, r.Body, 4*limit) // as far as it goes
+		return nil, errTooLarge(limit)
+	}
+	return body, nil
 }
 
 // authenticate returns the client that pushes. Only clients that exist have a bucket of their own, so that made-up

@@ -47,7 +47,7 @@ func checkForm(r *http.Request) error {
 	if judgeForm(r) == tooLong {
 		return errTooLarge(maxFormBytes)
 	}
-	return oauth.UnsupportedMediaType("send a form: application/x-www-form-urlencoded, without Content-Encoding")
+	return oauth.UnsupportedMediaType("send a form: " + formType + ", without Content-Encoding")
 }
 
 // startsAuthorization says what in a request would start an authorization at that place; nil when nothing would.

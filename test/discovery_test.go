@@ -41,7 +41,9 @@ func TestMetadataIsServedInEveryForm(t *testing.T) {
 						r.Metadata[path] = r.Document(`,"from":"` + path + `","signed_metadata":"x.y.z"`)
 					}
 				},
-				Options: func(o *proxy.Options) { o.Issuer.UpstreamURL = mustParse(o.Issuer.UpstreamURL.String() + c.upstreamPath) },
+				Options: func(o *proxy.Options) {
+					o.Issuer.UpstreamURL = mustParse(o.Issuer.UpstreamURL.String() + c.upstreamPath)
+				},
 			})
 			push := g.URL + strings.TrimSuffix(c.issuerPath, "/") + "/par"
 			b := harness.NewBrowser(g.URL)

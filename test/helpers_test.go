@@ -3,12 +3,15 @@ package test
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"pargate/pushstore"
 )
+
+var loopback = netip.MustParsePrefix("127.0.0.0/8")
 
 // clock is a clock that a test moves.
 type clock struct {
