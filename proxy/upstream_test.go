@@ -1,0 +1,70 @@
+package proxy
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+func TestARefreshNeverTakesProtectionAway(t *testing.T) {
+	t.Parallel()
+	var answer atomic.Value // func(http.ResponseWriter)
+	document := func(issuer, endpoint string) func(http.ResponseWriter) {
+		return func(w http.ResponseWriter) {
+			fmt.Fprintf(w, `{"issuer":%q,"authorization_endpoint":%q}`, issuer, "https://as.example"+endpoint)
+		}
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, oidcWellKnown) {
+			answer.Load().(func(http.ResponseWriter))(w)
+			return
+		}
+		http.NotFound(w, r)
+	}))
+	defer server.Close()
+	address, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	core, logs := observer.New(zap.InfoLevel)
+	u := &upstream{issuer: Issuer{UpstreamURL: address}, client: server.Client(), log: zap.New(core), policy: policy{patchMetadata: true}}
+
+	for _, step := range []struct {
+		name     string
+		answer   func(http.ResponseWriter)
+		trouble  string // in the readiness; empty: ready
+		protects string
+		lines    int // logged by this step
+	}{
+		{"not up", func(w http.ResponseWriter) { w.WriteHeader(502) }, "502", "", 1},
+		{"still not up", func(w http.ResponseWriter) { w.WriteHeader(502) }, "502", "", 0},
+		{"known", document("https://as.example", "/authorize"), "", "/authorize", 1},
+		{"known again", document("https://as.example", "/authorize"), "", "/authorize", 0},
+		{"down afterwards", func(w http.ResponseWriter) { w.WriteHeader(500) }, "", "/authorize", 1},
+		{"gone afterwards", func(w http.ResponseWriter) { w.WriteHeader(404) }, "", "/authorize", 0},
+		{"another endpoint", document("https://as.example", "/auth"), "from [/authorize] to [/auth]", "/authorize", 1},
+		{"another issuer", document("https://as.example/x", "/authorize"), "the issuer changed", "/authorize", 1},
+		{"as before", document("https://as.example", "/authorize"), "", "/authorize", 1},
+		{"a wider endpoint", document("https://as.example", "/"), "", "/authorize", 1},
+	} {
+		answer.Store(step.answer)
+		before := logs.Len()
+		u.refresh(t.Context())
+		if trouble := u.trouble(); !strings.Contains(trouble, step.trouble) || (trouble == "") != (step.trouble == "") {
+			t.Errorf("%s: trouble = %q", step.name, trouble)
+		}
+		if step.protects != "" && !u.known().places.classify(step.protects).protected() {
+			t.Errorf("%s: %s is not protected", step.name, step.protects)
+		}
+		if n := logs.Len() - before; n != step.lines {
+			t.Errorf("%s: %d log lines, want %d", step.name, n, step.lines)
+		}
+	}
+}
