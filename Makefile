@@ -1,4 +1,4 @@
-# make test    everything that must hold: it installs redis-server if it can, checks the code and runs every test
+# make test    everything that must hold: it installs redis-server and curl if it can, checks the code and runs every test
 # make fuzz    every fuzz target for FUZZTIME
 # make build   the release binary, bin/pargate
 
@@ -6,9 +6,9 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION     := 0.1.0
 FUZZTIME    := 30s
 
-.PHONY: test check redis fuzz build
+.PHONY: test check tools fuzz build
 
-test: redis check
+test: tools check
 	.ci/gotest -race ./...
 
 check:
@@ -17,9 +17,10 @@ check:
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }
 	go run $(STATICCHECK) ./...
 
-# Tests start a real redis-server themselves; only the program must be there.
-redis:
+# Tests start a real redis-server themselves; only the program must be there. curl runs the README's example.
+tools:
 	@command -v redis-server >/dev/null || .ci/install redis-server
+	@command -v curl >/dev/null || .ci/install curl
 
 fuzz:
 	.ci/fuzz $(FUZZTIME)

@@ -1,0 +1,21 @@
+# syntax=docker/dockerfile:1
+FROM --platform=$BUILDPLATFORM golang:1.26 AS build
+ARG TARGETOS TARGETARCH VERSION=dev
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
+    go build -trimpath -ldflags "-s -w -X main.version=$VERSION" -o /pargate ./cmd/pargate
+
+FROM scratch
+# The upstream and Redis may be reached over TLS.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+COPY --from=build /pargate /pargate
+# A number, because Kubernetes cannot tell whether a name is root.
+USER 65532:65532
+EXPOSE 8080 8081
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["/pargate", "healthcheck"]
+LABEL org.opencontainers.image.title=pargate \
+      org.opencontainers.image.description="Pushed Authorization Requests for an authorization server that has none"
+ENTRYPOINT ["/pargate"]
