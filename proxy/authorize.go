@@ -63,7 +63,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request, found present
 
 	// 6. Expand and forward.
 	s.expand(r, flow)
-	return s.forward(w, r, flow)
+	return s.forward(w, r)
 }
 
 // cookieOf returns the browser's cookie for the reference, if it has one.

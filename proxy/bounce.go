@@ -34,9 +34,9 @@ func (s *Server) bounce(w http.ResponseWriter, r *http.Request, short shortReque
 	case err != nil:
 		return storeTrouble(err, again)
 	case state == pushstore.Absent && x.endpoints.native != "" && !s.mustPush():
-		return s.forward(w, r, nil)
+		return s.forward(w, r)
 	case state == pushstore.Absent && x.endpoints.native != "" && isShort(r):
-		return s.forward(w, r, nil)
+		return s.forward(w, r)
 	case hasCookie:
 		// It is this browser's, or will be found not to be.
 	case state != pushstore.Pending:

@@ -15,7 +15,7 @@ func (s *Server) document(w http.ResponseWriter, r *http.Request) error {
 		doc = x.endpoints.oauth
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return s.forward(w, r, nil) // a preflight, say
+		return s.forward(w, r) // a preflight, say
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")

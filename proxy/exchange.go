@@ -22,12 +22,11 @@ type exchange struct {
 	bodyTooLong bool
 
 	// for the forwarded request and its response
-	jar      *jar         // nil: not known yet
-	flows    []flowCookie // the browser's flows
-	cookies  []string     // its other cookies
-	flow     *openFlow    // the flow that the request was expanded for; nil: none
-	query    string       // replaces the request's when flow is there
-	response string       // the random id of the authorization response
+	jar     *jar         // nil: not known yet
+	flows   []flowCookie // the browser's flows
+	cookies []string     // its other cookies
+	flow    *openFlow    // the flow that the request was expanded for; nil: none
+	query   string       // replaces the request's when flow is there
 }
 
 type exchangeKey struct{}
@@ -42,7 +41,7 @@ func (s *Server) withExchange(next http.Handler) http.Handler {
 		x.id = requestID(r, x.origin.trusted)
 		if x.endpoints != nil {
 			x.place = x.endpoints.places.classify(x.path)
-			x.jar = s.jar(x.endpoints)
+			x.jar = s.jarOf(x.endpoints)
 			x.flows, x.cookies = x.jar.read(r.Header["Cookie"])
 		} else if x.path == s.Issuer.guessPushPath() {
 			x.place = atPush

@@ -16,7 +16,7 @@ import (
 
 // forward sends the request upstream, with the query of its flow when there is one, and the response back through
 // Server.respond.
-func (s *Server) forward(w http.ResponseWriter, r *http.Request, flow *openFlow) error {
+func (s *Server) forward(w http.ResponseWriter, r *http.Request) error {
 	s.proxy.ServeHTTP(w, r)
 	return nil
 }

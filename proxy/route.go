@@ -49,7 +49,7 @@ func (s *Server) pass(w http.ResponseWriter, r *http.Request) error {
 	if err := s.checkPushed(r); err != nil {
 		return err
 	}
-	return s.forward(w, r, nil)
+	return s.forward(w, r)
 }
 
 // head answers without asking anybody: two servers in use issue a code to a HEAD.

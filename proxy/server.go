@@ -45,7 +45,7 @@ type Server struct {
 	Options
 	upstream *upstream
 	proxy    *httputil.ReverseProxy
-	jar      func(*endpoints) *jar
+	jars     map[string]*jar // by the scheme of the public origin
 	trusted  trusted
 	limiter  *limiter
 	resume   map[string]bool
@@ -71,7 +71,7 @@ func New(o Options) (*Server, error) {
 		client: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 		log:    o.Log,
 	}
-	s.jar = func(e *endpoints) *jar { return newJar(e.public.Scheme == "https", o.FlowLifetime, o.Now) }
+	s.jars = map[string]*jar{"https": newJar(true, o.FlowLifetime, o.Now), "http": newJar(false, o.FlowLifetime, o.Now)}
 	s.proxy = s.newReverseProxy(transport)
 	return s, nil
 }
@@ -126,6 +126,9 @@ func (s *Server) Ready(ctx context.Context) map[string]string {
 	}
 	return reasons
 }
+
+// jarOf returns the jar for the public origin of e.
+func (s *Server) jarOf(e *endpoints) *jar { return s.jars[e.public.Scheme] }
 
 // mustPush reports whether there is a request that must be pushed.
 func (s *Server) mustPush() bool { return s.PARRequired || s.Clients.AnyRequiresPAR() }
