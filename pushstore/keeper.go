@@ -81,11 +81,12 @@ func (k keeper) Open(ctx context.Context, p Party, ref Reference, owner Owner) (
 	if err != nil {
 		return Flow{}, err
 	}
-	v, err := k.shelf.take(ctx, s.place, s.ownerToken(owner))
+	mine := s.ownerToken(owner)
+	v, err := k.shelf.take(ctx, s.place, mine)
 	if err != nil {
 		return Flow{}, err
 	}
-	return k.flow(ctx, p, ref, owner, s, v)
+	return k.flow(ctx, Flow{Reference: ref, Party: p, Owner: owner}, s, mine, v)
 }
 
 // Flow implements Store.
@@ -100,38 +101,40 @@ func (k keeper) Flow(ctx context.Context, p Party, ref Reference, owner Owner) (
 	if err != nil {
 		return Flow{}, err
 	}
-	return k.flow(ctx, p, ref, owner, s, v)
+	return k.flow(ctx, Flow{Reference: ref, Party: p, Owner: owner}, s, s.ownerToken(owner), v)
 }
 
-// flow judges what lies at the place of ref for owner. A continuation is followed to its flow, which alone decides.
-func (k keeper) flow(ctx context.Context, p Party, ref Reference, owner Owner, s seal, v stored) (Flow, error) {
-	f, err := s.read(v)
+// flow completes f, which says what is asked for, with what lies at the place of s, and judges it for the owner whose
+// token is mine. A continuation is followed to its flow, which alone decides.
+func (k keeper) flow(ctx context.Context, f Flow, s seal, mine token, v stored) (Flow, error) {
+	at, err := s.read(v)
 	if err != nil {
 		return Flow{}, err
 	}
-	difference := ""
-	if f.state == Continuation {
-		difference, ref = f.record.difference, f.record.flow
-		if s, err = sealFor(p, ref); err != nil {
+	if at.state == Continuation {
+		f.Difference, f.Reference = at.record.difference, at.record.flow
+		if s, err = sealFor(f.Party, f.Reference); err != nil {
 			return Flow{}, err
 		}
+		mine = s.ownerToken(f.Owner)
 		if v, err = k.shelf.read(ctx, s.place); err != nil {
 			return Flow{}, err
 		}
-		if f, err = s.read(v); err != nil {
+		if at, err = s.read(v); err != nil {
 			return Flow{}, err
 		}
 	}
 	switch {
-	case f.state != Taken && f.state != Finished:
+	case at.state != Taken && at.state != Finished:
 		return Flow{}, ErrNotFound
-	case f.claim.owner != s.ownerToken(owner):
+	case at.claim.owner != mine:
 		return Flow{}, ErrTaken
-	case f.state == Finished:
-		difference = "" // nothing is left that it could be added to
 	}
-	return Flow{Reference: ref, Party: p, Owner: owner, Request: f.record.request, Difference: difference,
-		Finished: f.state == Finished}, nil
+	f.Request = at.record.request
+	if f.Finished = at.state == Finished; f.Finished {
+		f.Difference = "" // nothing is left that it could be added to
+	}
+	return f, nil
 }
 
 // Continue implements Store.

@@ -2,10 +2,12 @@ package pushstore_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -329,10 +331,15 @@ func TestRedisShedsPushesAtMaxmemory(t *testing.T) {
 	}
 }
 
+// Not parallel: it measures time.
 func TestRedisAnswersInTimeWhenItStalls(t *testing.T) {
-	t.Parallel()
 	server := storetest.StartRedis(t)
-	r := dial(t, pushstore.RedisConfig{URL: server.URL()})
+	client, err := pushstore.DialRedis(pushstore.RedisConfig{URL: server.URL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := pushstore.NewRedis(client, pushstore.RedisOptions{FlowTTL: time.Hour})
+	t.Cleanup(func() { r.Close() })
 	l := newLogin(t, r)
 	server.Stall()
 	defer server.Resume()
@@ -348,14 +355,77 @@ func TestRedisAnswersInTimeWhenItStalls(t *testing.T) {
 		"Mark":     func() error { _, err := r.Mark(ctx, "id", time.Hour); return err },
 		"Ping":     func() error { return r.Ping(ctx) },
 	}
+	var wg sync.WaitGroup
 	for name, run := range operations {
-		start := time.Now()
-		storetest.WantTrouble(t, name, run())
-		if took := time.Since(start); took > time.Second {
-			t.Errorf("%s took %v, want an answer within 1 s", name, took)
-		} else if took < 300*time.Millisecond {
-			t.Errorf("%s took %v: it gave up with its caller", name, took)
+		wg.Go(func() {
+			start := time.Now()
+			storetest.WantTrouble(t, name, run())
+			took := time.Since(start)
+			if took > time.Second {
+				t.Errorf("%s took %v, want an answer within 1 s", name, took)
+			}
+			if took < 300*time.Millisecond {
+				t.Errorf("%s took %v: it gave up with its caller", name, took)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestRedisNeverGivesARequestTwice: not when a push that was sent twice arrives late, and not when Redis evicts.
+func TestRedisNeverGivesARequestTwice(t *testing.T) {
+	t.Parallel()
+	server := storetest.StartRedis(t)
+	p := startProxy(t, server.Addr)
+	r, c := dial(t, pushstore.RedisConfig{URL: "redis://" + p.addr}), admin(t, server)
+	mine, other := pushstore.OwnerOf([]byte("mine")), pushstore.OwnerOf([]byte("another"))
+	var push []string
+	p.decide(func(_ int, command []string) verdict {
+		if strings.EqualFold(command[0], "set") {
+			push = command
 		}
+		return verdict{}
+	})
+	ref, err := r.Put(t.Context(), client(1), testRequest(), time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := make([]any, len(push))
+	for i, word := range push {
+		again[i] = word
+	}
+	f, err := r.Open(t.Context(), client(1), ref, mine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Do(t.Context(), again...).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Open(t.Context(), client(1), ref, other); !errors.Is(err, pushstore.ErrTaken) {
+		t.Errorf("another browser, after a late duplicate: %v, want ErrTaken", err)
+	}
+	if got, err := r.Open(t.Context(), client(1), ref, mine); err != nil || got != f {
+		t.Errorf("the owner, after a late duplicate: %v", err)
+	}
+	if won, err := r.Finish(t.Context(), f, "r"); err != nil || !won {
+		t.Errorf("Finish, after a late duplicate: %v, %v", won, err)
+	}
+
+	ref, err = r.Put(t.Context(), client(1), testRequest(), time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := keys(t, c)
+	if _, err := r.Open(t.Context(), client(1), ref, mine); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range keys(t, c) {
+		if strings.HasSuffix(key, ":claim") && !slices.Contains(before, key) {
+			c.Del(t.Context(), key)
+		}
+	}
+	if _, err := r.Open(t.Context(), client(1), ref, other); !errors.Is(err, pushstore.ErrNotFound) {
+		t.Errorf("another browser, once the claim is evicted: %v, want ErrNotFound", err)
 	}
 }
 
