@@ -102,7 +102,7 @@ type Store interface {
 	// and State are kept, for FlowTTL. It returns ErrNotFound when the flow has ended and ErrTaken.
 	Finish(ctx context.Context, f Flow, response string) (won bool, err error)
 
-	// Mark reports whether id is seen for the first time within life.
+	// Mark reports whether id is seen for the first time within life. It returns ErrFull like Put.
 	Mark(ctx context.Context, id string, life time.Duration) (first bool, err error)
 
 	// Ping reports whether the store can answer.

@@ -128,7 +128,7 @@ func TestALoginAtAServerBuiltOnGoOAuth2(t *testing.T) {
 // redisStore is a store in a real Redis of the test's own.
 func redisStore(t *testing.T) pushstore.Store {
 	server := storetest.StartRedis(t)
-	client, err := pushstore.DialRedis(pushstore.RedisConfig{URL: "redis://" + server.Addr})
+	client, err := pushstore.DialRedis(pushstore.RedisConfig{URL: server.URL()})
 	if err != nil {
 		t.Fatal(err)
 	}
