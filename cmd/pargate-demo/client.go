@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+)
+
+const (
+	callbackPath  = "/callback"
+	browserCookie = "pargate-demo-client"
+	maxAnswer     = 64 << 10 // bytes of a push's response
+)
+
+// client is an application that lets people sign in: golang.org/x/oauth2, and one POST for the push.
+type client struct {
+	oauth    oauth2.Config
+	issuer   string
+	push     string // pushed_authorization_request_endpoint
+	verifier *oidc.IDTokenVerifier
+	provider *oidc.Provider
+	http     *http.Client
+	mux      *http.ServeMux
+
+	mu       sync.Mutex
+	attempts map[string]attempt // by state
+	last     *outcome
+}
+
+// attempt is a sign-in that has begun.
+type attempt struct {
+	browser  string // the cookie of the browser that it began in
+	nonce    string
+	verifier string // of PKCE
+	size     sizes
+}
+
+// outcome is how a sign-in ended.
+type outcome struct {
+	err      error // nil: signed in
+	idToken  *oidc.IDToken
+	userInfo *oidc.UserInfo
+	size     sizes
+}
+
+// sizes are what the page shows, in bytes.
+type sizes struct{ Plain, Pushed, Short int }
+
+// newClient asks the issuer for its metadata, and knows nothing else of it.
+func newClient(ctx context.Context, issuer string, r registration, via *http.Client) (*client, error) {
+	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, via), issuer)
+	if err != nil {
+		return nil, err
+	}
+	var metadata struct {
+		Push string `json:"pushed_authorization_request_endpoint"`
+	}
+	if err := provider.Claims(&metadata); err != nil {
+		return nil, err
+	}
+	c := &client{
+		oauth: oauth2.Config{
+			ClientID: r.id, ClientSecret: r.secret, RedirectURL: r.redirectURI, Endpoint: provider.Endpoint(),
+			Scopes: []string{oidc.ScopeOpenID, "profile", "email", oidc.ScopeOfflineAccess},
+		},
+		issuer: issuer, push: metadata.Push,
+		verifier: provider.Verifier(&oidc.Config{ClientID: r.id}), provider: provider,
+		http: via, mux: http.NewServeMux(), attempts: map[string]attempt{},
+	}
+	c.oauth.Endpoint.AuthStyle = oauth2.AuthStyleInHeader
+	c.mux.HandleFunc("GET /{$}", c.start)
+	c.mux.HandleFunc("GET "+callbackPath, c.callback)
+	return c, nil
+}
+
+func (c *client) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.mux.ServeHTTP(w, r) }
+
+// start begins a sign-in.
+func (c *client) start(w http.ResponseWriter, r *http.Request) {
+	// 1. Make the request as for any authorization server: this is the URL for a browser that x/oauth2 has always made.
+	a := attempt{browser: browserOf(r), nonce: rand.Text(), verifier: oauth2.GenerateVerifier()}
+	state := rand.Text()
+	plain := c.oauth.AuthCodeURL(state, append(complexRequest(), oidc.Nonce(a.nonce), oauth2.S256ChallengeOption(a.verifier))...)
+
+	// 2. Push its query, instead of sending the browser there.
+	endpoint, request, _ := strings.Cut(plain, "?")
+	requestURI, err := c.pushRequest(r.Context(), request)
+	if err != nil {
+		writeOutcome(w, outcome{err: err})
+		return
+	}
+
+	// 3. Send the browser with what came back (RFC 9126 §4).
+	short := endpoint + "?" + url.Values{"client_id": {c.oauth.ClientID}, "request_uri": {requestURI}}.Encode()
+	a.size = sizes{Plain: len(plain), Pushed: len(request), Short: len(short)}
+	c.mu.Lock()
+	c.attempts[state] = a
+	c.mu.Unlock()
+	http.SetCookie(w, &http.Cookie{Name: browserCookie, Value: a.browser, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Location", short)
+	w.WriteHeader(http.StatusFound)
+}
+
+// browserOf returns by what this browser is known, or a new name.
+func browserOf(r *http.Request) string {
+	if cookie, err := r.Cookie(browserCookie); err == nil {
+		return cookie.Value
+	}
+	return rand.Text()
+}
+
+// pushRequest is the one POST that x/oauth2 does not have (RFC 9126 §2.1).
+func (c *client) pushRequest(ctx context.Context, request string) (requestURI string, err error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.push, strings.NewReader(request))
+	if err != nil {
+		return "", err
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.SetBasicAuth(url.QueryEscape(c.oauth.ClientID), url.QueryEscape(c.oauth.ClientSecret)) // RFC 6749 §2.3.1
+	response, err := c.http.Do(r)
+	if err != nil {
+		return "", fmt.Errorf("pushing: %w", err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return "", fmt.Errorf("pushing: %w", err)
+	}
+	if response.StatusCode != http.StatusCreated {
+		return "", fmt.Errorf("pushing: %s: %s", response.Status, body)
+	}
+	var answer struct {
+		RequestURI string `json:"request_uri"`
+	}
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return "", fmt.Errorf("pushing: %w", err)
+	}
+	return answer.RequestURI, nil
+}
+
+// callback is the redirect_uri: where an authorization response ends.
+func (c *client) callback(w http.ResponseWriter, r *http.Request) {
+	o := c.redeem(r)
+	c.mu.Lock()
+	c.last = &o
+	c.mu.Unlock()
+	writeOutcome(w, o)
+}
+
+// redeem makes a signed-in person out of an authorization response.
+func (c *client) redeem(r *http.Request) (o outcome) {
+	ctx := oidc.ClientContext(r.Context(), c.http)
+	fail := func(err error) outcome { o.err = err; return o }
+
+	// 1. It must answer a request of this browser, once.
+	response := r.URL.Query()
+	a, ok := c.takeAttempt(response.Get("state"), browserOf(r))
+	if !ok {
+		return fail(errors.New("state: this browser has not begun such a sign-in"))
+	}
+	o.size = a.size
+
+	// 2. It must come from the issuer (RFC 9207 §2.4), and be no error.
+	if iss := response.Get("iss"); response.Has("iss") && iss != c.issuer {
+		return fail(fmt.Errorf("iss: the answer is from %q", iss))
+	}
+	if code := response.Get("error"); code != "" {
+		return fail(fmt.Errorf("the authorization server says %s: %s", code, response.Get("error_description")))
+	}
+
+	// 3. Redeem the code with the verifier whose challenge was pushed (RFC 7636 §4.5).
+	token, err := c.oauth.Exchange(ctx, response.Get("code"), oauth2.VerifierOption(a.verifier))
+	if err != nil {
+		return fail(fmt.Errorf("redeeming the code: %w", err))
+	}
+
+	// 4. Verify the ID token: signature, issuer, audience, time, and the nonce of this attempt.
+	raw, _ := token.Extra("id_token").(string)
+	if o.idToken, err = c.verifier.Verify(ctx, raw); err != nil {
+		return fail(err)
+	}
+	if o.idToken.Nonce != a.nonce {
+		return fail(errors.New("nonce: the ID token belongs to another sign-in"))
+	}
+
+	// 5. Use the access token.
+	if o.userInfo, err = c.provider.UserInfo(ctx, oauth2.StaticTokenSource(token)); err != nil {
+		return fail(err)
+	}
+	return o
+}
+
+func (c *client) takeAttempt(state, browser string) (attempt, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a, ok := c.attempts[state]
+	if !ok || a.browser != browser {
+		return attempt{}, false
+	}
+	delete(c.attempts, state)
+	return a, true
+}
+
+// outcome returns how the last sign-in ended; nil when none has.
+func (c *client) outcome() *outcome {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.last
+}

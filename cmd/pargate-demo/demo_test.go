@@ -1,0 +1,349 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"go.uber.org/goleak"
+)
+
+// leavesNothing checks that the test's end finds no goroutine and no file of the demo.
+func leavesNothing(t *testing.T) {
+	t.Helper()
+	running := goleak.IgnoreCurrent()
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	t.Cleanup(func() {
+		goleak.VerifyNone(t, running)
+		if left, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(left) > 0 {
+			t.Errorf("left behind: %v %v", left, err)
+		}
+	})
+}
+
+// wantStory checks that a printed story has its ten steps, all as they should be, in lines that fit.
+func wantStory(t *testing.T, text string) {
+	t.Helper()
+	for i, step := range steps {
+		if title := stepLine(i); !strings.Contains(text, title) {
+			t.Errorf("no step %d, %s", i+1, step.title)
+		}
+	}
+	if strings.Contains(text, "✗") {
+		t.Error("a check was not met")
+	}
+	for line := range strings.Lines(text) {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > width {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+	if t.Failed() {
+		t.Log(text)
+	}
+}
+
+// stepLine is how step i, from zero, begins.
+func stepLine(i int) string {
+	var b strings.Builder
+	r := report{out: &b, steps: i}
+	r.step(steps[i].title)
+	return b.String()
+}
+
+func TestAutoTellsTenSteps(t *testing.T) {
+	leavesNothing(t)
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), []string{"-auto"}, nil, &stdout, &stderr); code != exitOK {
+		t.Fatalf("exit %d\n%s\n%s", code, &stdout, &stderr)
+	}
+	wantStory(t, stdout.String())
+	if stderr.Len() > 0 {
+		t.Errorf("stderr: %s", &stderr)
+	}
+	if !strings.Contains(stdout.String(), "pushed requests in memory") {
+		t.Error("it does not say where pushed requests are kept")
+	}
+}
+
+func TestStoryPrintsNoSecret(t *testing.T) {
+	leavesNothing(t)
+	var log logBuffer
+	d, err := start(t.Context(), setup{log: &log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.close()
+	var out strings.Builder
+	if err := tell(t.Context(), d, &out); err != nil {
+		t.Fatalf("%v\n%s", err, &out)
+	}
+	secrets := map[string]string{"client_secret": d.client.oauth.ClientSecret}
+	for _, x := range d.clientTap.all(to(http.MethodPost, "/oauth/token")) {
+		form, _ := url.ParseQuery(string(x.body))
+		secrets["code"], secrets["code_verifier"] = form.Get("code"), form.Get("code_verifier")
+		secrets["Authorization"] = strings.TrimPrefix(x.header.Get("Authorization"), "Basic ")
+		var answer map[string]any
+		if err := json.Unmarshal(x.answer, &answer); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"access_token", "id_token", "refresh_token"} {
+			secrets[name], _ = answer[name].(string)
+		}
+	}
+	for _, name := range []string{"client_secret", "code", "code_verifier", "Authorization", "access_token", "id_token", "refresh_token"} {
+		secret := secrets[name]
+		if len(secret) < 16 {
+			t.Errorf("%s was not seen by the taps: %q", name, secret)
+			continue
+		}
+		for where, text := range map[string]string{"story": out.String(), "log": log.String()} {
+			if strings.Contains(text, secret) || strings.Contains(text, secret[:12]) && !strings.HasPrefix(secret, "eyJ") {
+				t.Errorf("the %s has the %s", where, name)
+			}
+		}
+	}
+	if strings.Contains(out.String(), password) {
+		t.Error("the story has the password")
+	}
+}
+
+// A check that cannot fail checks nothing: each fault must be noticed by the step that is about it.
+func TestStoryNoticesFaults(t *testing.T) {
+	tests := []struct {
+		name  string
+		setup setup
+		step  int
+		want  []string // in the output: what was expected, and what was seen
+	}{
+		{"PAR is not required", setup{optional: true}, 1, []string{"expected  true", "seen      false"}},
+		{"the server has PAR itself", setup{meddle: addToMetadata("pushed_authorization_request_endpoint", "https://own.example/par")}, 1,
+			[]string{"expected  (nothing)", "seen      https://own.example/par"}},
+		{"a pushed value changes on its way", setup{meddle: editAuthorize(func(q string) string { return strings.Replace(q, "1234.50", "9234.50", 1) })}, 6,
+			[]string{"1234.50", "9234.50"}},
+		{"a pushed character changes on its way", setup{meddle: editAuthorize(func(q string) string { return strings.ReplaceAll(q, "K%C3%B6ln", "Koln") })}, 6,
+			[]string{"Köln", "Koln"}},
+		{"a parameter is added on its way", setup{meddle: editAuthorize(func(q string) string { return q + "&prompt=login" })}, 6,
+			[]string{"ui_locales\n", "ui_locales, prompt\n"}},
+		{"a secret goes along", setup{meddle: editAuthorize(func(q string) string { return q + "&client_secret=s3cret" })}, 6,
+			[]string{"expected  no secret", "seen      there is one"}},
+		{"the login page's address tells the state", setup{meddle: leakState}, 6, []string{"expected  (nothing)", "seen      state"}},
+		{"the response is somebody else's", setup{meddle: addIssuer}, 7, []string{"expected  one", "seen      0; the browser ended at GET http"}},
+		{"the token endpoint fails", setup{meddle: breakToken}, 9, []string{"expected  200", "seen      500"}},
+		{"the ID token is signed with another key", setup{meddle: breakKeys}, 9, []string{"expected  verified", "seen      failed to verify signature"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			leavesNothing(t)
+			var stdout, stderr bytes.Buffer
+			if code := runAuto(t.Context(), test.setup, &stdout, &stderr); code != exitFailure {
+				t.Fatalf("exit %d, want %d\n%s", code, exitFailure, &stdout)
+			}
+			text := stdout.String()
+			if !strings.Contains(text, stepLine(test.step-1)) || test.step < len(steps) && strings.Contains(text, stepLine(test.step)) {
+				t.Errorf("step %d is not the last one\n%s", test.step, text)
+			}
+			for _, want := range append(test.want, "✗") {
+				if !strings.Contains(text, want) {
+					t.Errorf("no %q in\n%s", want, text)
+				}
+			}
+			if want := "step " + stepNumber(test.step); !strings.Contains(stderr.String(), want) {
+				t.Errorf("no %q in stderr: %s", want, &stderr)
+			}
+		})
+	}
+}
+
+func stepNumber(n int) string { return strings.Fields(stepLine(n - 1))[0] }
+
+// editAuthorize changes the query of authorization requests before the legacy server, and its tap, see it.
+func editAuthorize(edit func(query string) string) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/auth" {
+				r = r.Clone(r.Context())
+				r.URL.RawQuery = edit(r.URL.RawQuery)
+				r.RequestURI = r.URL.RequestURI()
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// addToMetadata gives the legacy server's metadata another member.
+func addToMetadata(name, value string) func(http.Handler) http.Handler {
+	return editAnswer(func(r *http.Request, k *keptResponse) {
+		var members map[string]any
+		if r.URL.Path != wellKnown || json.Unmarshal(k.body.Bytes(), &members) != nil {
+			return
+		}
+		members[name] = value
+		k.body.Reset()
+		json.NewEncoder(&k.body).Encode(members)
+	})
+}
+
+// leakState makes the legacy server send its login page the state, as many do.
+func leakState(next http.Handler) http.Handler {
+	return editAnswer(func(r *http.Request, k *keptResponse) {
+		if r.URL.Path == "/auth" {
+			state := r.URL.Query().Get("state")
+			k.header.Set("Location", k.header.Get("Location")+"&back="+url.QueryEscape("/x?s="+state))
+		}
+	})(next)
+}
+
+// addIssuer makes the legacy server's authorization response one of another issuer (RFC 9207 §2.4).
+func addIssuer(next http.Handler) http.Handler {
+	return editAnswer(func(_ *http.Request, k *keptResponse) {
+		if to := k.header.Get("Location"); strings.Contains(to, "code=") {
+			k.header.Set("Location", to+"&iss=https%3A%2F%2Fother.example")
+		}
+	})(next)
+}
+
+// breakKeys makes the legacy server publish a key that it does not sign with.
+func breakKeys(next http.Handler) http.Handler {
+	return editAnswer(func(r *http.Request, k *keptResponse) {
+		if r.URL.Path == "/keys" {
+			text := regexp.MustCompile(`"n":"....`).ReplaceAllString(k.body.String(), `"n":"qqqq`)
+			k.body.Reset()
+			k.body.WriteString(text)
+		}
+	})(next)
+}
+
+func breakToken(next http.Handler) http.Handler {
+	return editAnswer(func(r *http.Request, k *keptResponse) {
+		if r.URL.Path == "/oauth/token" {
+			k.status = http.StatusInternalServerError
+		}
+	})(next)
+}
+
+func editAnswer(edit func(*http.Request, *keptResponse)) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			kept := &keptResponse{header: http.Header{}}
+			next.ServeHTTP(kept, r)
+			edit(r, kept)
+			kept.header.Del("Content-Length")
+			for name, values := range kept.header {
+				w.Header()[name] = values
+			}
+			w.WriteHeader(max(kept.status, http.StatusOK))
+			w.Write(kept.body.Bytes())
+		})
+	}
+}
+
+// Without -auto a person signs in, and Ctrl-C ends everything.
+func TestServesUntilItIsEnded(t *testing.T) {
+	leavesNothing(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	reader, writer := io.Pipe()
+	var stderr logBuffer
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, nil, nil, writer, &stderr)
+		writer.Close()
+	}()
+	text := readUntil(t, reader, "Ctrl-C ends it.")
+	go io.Copy(io.Discard, reader)
+	for _, want := range []string{userName, password} {
+		if !strings.Contains(text, want) {
+			t.Errorf("it does not say %q:\n%s", want, text)
+		}
+	}
+	found := regexp.MustCompile(`open this +(http://\S+)/\n`).FindStringSubmatch(text)
+	if found == nil {
+		t.Fatalf("no address to open in\n%s", text)
+	}
+	transport := newTransport()
+	defer transport.CloseIdleConnections()
+	page, err := newBrowser(transport, found[1]+callbackPath).visit(ctx, found[1]+"/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if page.status != http.StatusOK || !strings.Contains(string(page.answer), "Signed in as") {
+		t.Errorf("%d %s", page.status, page.answer)
+	}
+	cancel()
+	select {
+	case code := <-ended:
+		if code != exitOK {
+			t.Errorf("exit %d: %s", code, stderr.String())
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("it does not end")
+	}
+}
+
+func readUntil(t *testing.T, r io.Reader, end string) string {
+	t.Helper()
+	var text []byte
+	for buf := make([]byte, 4096); !strings.Contains(string(text), end); {
+		n, err := r.Read(buf)
+		text = append(text, buf[:n]...)
+		if err != nil {
+			t.Fatalf("%v after\n%s", err, text)
+		}
+	}
+	return string(text)
+}
+
+// The answer to a sign-in is taken from the browser that began it, once.
+func TestCallbackBelongsToTheBrowser(t *testing.T) {
+	leavesNothing(t)
+	d, err := start(t.Context(), setup{log: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.close()
+	transport := newTransport()
+	defer transport.CloseIdleConnections()
+	victim := newBrowser(transport, d.clientSite.String()+callbackPath)
+	page, err := victim.visit(t.Context(), d.clientSite.String()+"/")
+	if err != nil || page.status != http.StatusOK {
+		t.Fatalf("%d %v", page.status, err)
+	}
+	for name, b := range map[string]*browser{"again": victim, "another browser": newBrowser(transport, victim.end)} {
+		if again, err := b.visit(t.Context(), page.url.String()); err != nil || again.status == http.StatusOK {
+			t.Errorf("%s: %d %v", name, again.status, err)
+		}
+	}
+}
+
+func TestUsage(t *testing.T) {
+	tests := []struct {
+		args []string
+		env  []string
+		want int
+	}{
+		{[]string{"-help"}, nil, exitOK},
+		{[]string{"-nonsense"}, nil, exitUsage},
+		{[]string{"auto"}, nil, exitUsage},
+		{[]string{"-auto"}, []string{"REDIS_URL=bogus://nowhere"}, exitFailure},
+		{[]string{"-auto"}, []string{"REDIS_URL=redis://127.0.0.1:1"}, exitFailure},
+	}
+	for _, test := range tests {
+		t.Run(strings.Join(append(test.args, test.env...), " "), func(t *testing.T) {
+			leavesNothing(t)
+			var stderr strings.Builder
+			if got := run(t.Context(), test.args, test.env, io.Discard, &stderr); got != test.want || stderr.Len() == 0 {
+				t.Errorf("exit %d, want %d; %q", got, test.want, stderr.String())
+			}
+		})
+	}
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"bytes"
+	"html/template"
+	"net/http"
+)
+
+// page is what a person sees at the end.
+var page = template.Must(template.New("page").Parse(`<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>pargate demo</title></head>
+<body>
+<main>
+{{if .Problem}}<h1>Not signed in</h1>
+<p>{{.Problem}}</p>
+{{else}}<h1>Signed in as {{.Subject}}</h1>
+<p>{{.Name}}</p>
+<table>
+<tr><th scope="row">the request, pushed by the client</th><td>{{.Size.Pushed}} bytes</td></tr>
+<tr><th scope="row">the URL that your browser was sent to</th><td>{{.Size.Short}} bytes</td></tr>
+<tr><th scope="row">that URL without PAR</th><td>{{.Size.Plain}} bytes</td></tr>
+</table>
+{{end}}<p><a href="/">{{if .Problem}}Try again{{else}}Sign in again{{end}}</a></p>
+</main>
+</body>
+</html>
+`))
+
+func writeOutcome(w http.ResponseWriter, o outcome) {
+	data := struct {
+		Problem, Subject, Name string
+		Size                   sizes
+	}{Size: o.size}
+	status := http.StatusOK
+	if o.err != nil {
+		data.Problem, status = o.err.Error(), http.StatusBadGateway
+	} else {
+		data.Subject = o.idToken.Subject
+		var profile struct{ Name string }
+		if o.userInfo.Claims(&profile) == nil {
+			data.Name = profile.Name
+		}
+	}
+	var b bytes.Buffer
+	if err := page.Execute(&b, data); err != nil {
+		http.Error(w, "the page could not be made", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Referrer-Policy", "no-referrer") // the address has a code in it
+	w.Header().Set("Content-Security-Policy", "default-src 'none'")
+	w.WriteHeader(status)
+	w.Write(b.Bytes())
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// site is an HTTP server on a free port of the loopback address.
+type site struct {
+	url      *url.URL
+	listener net.Listener
+	server   *http.Server
+	ended    chan struct{} // nil: it does not serve yet
+}
+
+// listen takes a port. Until serve is called, whoever connects waits.
+func listen(ctx context.Context) (*site, error) {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp4", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("listening: %w", err)
+	}
+	return &site{
+		url:      &url.URL{Scheme: "http", Host: listener.Addr().String()},
+		listener: listener,
+		server:   &http.Server{ReadHeaderTimeout: 10 * time.Second},
+	}, nil
+}
+
+// String returns the address, without a slash at its end.
+func (s *site) String() string { return s.url.String() }
+
+func (s *site) serve(h http.Handler) {
+	s.server.Handler = h
+	s.ended = make(chan struct{})
+	go func() {
+		defer close(s.ended)
+		s.server.Serve(s.listener) // ends with http.ErrServerClosed
+	}()
+}
+
+// close lets the requests that are in flight end, for a second. A nil site is closed.
+func (s *site) close() {
+	switch {
+	case s == nil:
+		return
+	case s.ended == nil:
+		s.listener.Close()
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if s.server.Shutdown(ctx) != nil {
+		s.server.Close()
+	}
+	<-s.ended
+}
+
+// newTransport is how the client and the browser stand-in connect: directly, whatever proxy the environment names.
+func newTransport() *http.Transport {
+	return &http.Transport{DisableCompression: true, ResponseHeaderTimeout: 30 * time.Second}
+}

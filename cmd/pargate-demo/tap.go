@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+)
+
+// exchange is one request and its response, as a tap saw them.
+type exchange struct {
+	method string
+	url    *url.URL
+	target string // the request target, as it was on the wire (RFC 9112 §3.2)
+	header http.Header
+	body   []byte
+
+	status       int
+	answerHeader http.Header
+	answer       []byte
+}
+
+// bytesOfURL is how long the URL is: in an address bar, or in a log.
+func (x exchange) bytesOfURL() int { return len(x.url.String()) }
+
+// location returns where the response redirects to; nil when it does not.
+func (x exchange) location() *url.URL {
+	to, err := x.url.Parse(x.answerHeader.Get("Location"))
+	if err != nil || x.status < 300 || x.status > 399 || x.answerHeader.Get("Location") == "" {
+		return nil
+	}
+	return to
+}
+
+// tap keeps what passes by, in order.
+type tap struct {
+	mu   sync.Mutex
+	seen []exchange
+}
+
+func (t *tap) add(x exchange) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.seen = append(t.seen, x)
+}
+
+// all returns the exchanges for which keep returns true; nil keeps all.
+func (t *tap) all(keep func(exchange) bool) []exchange {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if keep == nil {
+		return slices.Clone(t.seen)
+	}
+	var found []exchange
+	for _, x := range t.seen {
+		if keep(x) {
+			found = append(found, x)
+		}
+	}
+	return found
+}
+
+// to matches requests to a path.
+func to(method, path string) func(exchange) bool {
+	return func(x exchange) bool { return x.method == method && x.url.Path == path }
+}
+
+// inFrontOf returns next with the tap on it.
+func (t *tap) inFrontOf(next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		body, err := drain(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		sent := r.Clone(r.Context())
+		if r.Body != nil {
+			sent.Body = io.NopCloser(bytes.NewReader(body))
+		}
+		response, err := next.RoundTrip(sent)
+		if err != nil {
+			return nil, err
+		}
+		answer, err := drain(response.Body)
+		if err != nil {
+			return nil, err
+		}
+		response.Body = io.NopCloser(bytes.NewReader(answer))
+		t.add(exchange{
+			method: sent.Method, url: sent.URL, target: sent.URL.RequestURI(), header: sent.Header.Clone(), body: body,
+			status: response.StatusCode, answerHeader: response.Header.Clone(), answer: answer,
+		})
+		return response, nil
+	})
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// around returns next with the tap on it. A response leaves when the tap has all of it, so that whoever has received
+// it finds it here.
+func (t *tap) around(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := drain(r.Body)
+		if err != nil {
+			http.Error(w, "the request did not arrive", http.StatusBadRequest)
+			return
+		}
+		x := exchange{method: r.Method, target: r.RequestURI, header: r.Header.Clone(), body: body}
+		x.url = &url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
+		inner := r.Clone(r.Context())
+		inner.Body = io.NopCloser(bytes.NewReader(body))
+
+		kept := &keptResponse{header: http.Header{}}
+		next.ServeHTTP(kept, inner)
+		x.status, x.answerHeader, x.answer = max(kept.status, http.StatusOK), kept.header, kept.body.Bytes()
+		t.add(x)
+
+		for name, values := range kept.header {
+			w.Header()[name] = values
+		}
+		w.WriteHeader(x.status)
+		w.Write(x.answer)
+	})
+}
+
+// keptResponse is a response that is written later.
+type keptResponse struct {
+	header http.Header
+	status int // zero: not said yet
+	body   bytes.Buffer
+}
+
+func (k *keptResponse) Header() http.Header { return k.header }
+
+func (k *keptResponse) WriteHeader(status int) {
+	if k.status == 0 {
+		k.status = status
+	}
+}
+
+func (k *keptResponse) Write(p []byte) (int, error) {
+	k.WriteHeader(http.StatusOK)
+	return k.body.Write(p)
+}
+
+func drain(body io.ReadCloser) ([]byte, error) {
+	if body == nil {
+		return nil, nil
+	}
+	defer body.Close()
+	return io.ReadAll(body)
+}
