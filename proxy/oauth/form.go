@@ -83,7 +83,7 @@ func ParseForm(body string) (Params, error) {
 			return nil, err
 		}
 		folded := Fold(param.Name)
-		if folded != param.Name && IsAuthorizationRequestName(folded) {
+		if folded != param.Name && isKnown(folded) {
 			return nil, InvalidRequest("a parameter name is " + folded + " in another spelling; send it as " + folded)
 		}
 		if seen[param.Name] && param.Name != ParamResource {
@@ -125,7 +125,7 @@ func Unescape(s string) (string, error) {
 // nameOf names a parameter in an error description. A name that we do not know is the sender's own text and is
 // not repeated.
 func nameOf(name string) string {
-	if IsAuthorizationRequestName(name) || IsNeverKept(name) {
+	if isKnown(name) {
 		return name
 	}
 	return "a parameter"

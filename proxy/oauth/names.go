@@ -3,6 +3,7 @@ package oauth
 import (
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Parameter names (RFC 6749, RFC 7521, RFC 8707, RFC 9101, RFC 9396, RFC 9449, OpenID Connect Core §3.1.2.1).
@@ -67,19 +68,28 @@ func IsCredentialName(name string) bool {
 func IsOwnName(name string) bool { return strings.HasPrefix(name, "pargate") }
 
 // Fold returns what the most generous parser in use would take a decoded parameter name for: without regard to
-// case, blanks around it and anything behind a NUL dropped, and as PHP does it, cut at "[", with " " and "." as
-// "_". What is refused by its folded name cannot be smuggled past by another spelling.
+// case, without blanks and control characters around it and anything behind a NUL, as Rack and qs do it without
+// brackets around it, and as PHP does it, cut at "[", with " " and "." as "_". What is refused by its folded name
+// cannot be smuggled past by another spelling.
 func Fold(name string) string {
 	if isFolded(name) {
 		return name
 	}
+	name = strings.TrimLeftFunc(name, func(r rune) bool { return isBlank(r) || r == '[' || r == ']' })
 	name, _, _ = strings.Cut(name, "\x00")
-	name = strings.TrimSpace(name)
+	name = strings.TrimRightFunc(name, isBlank)
 	// Upper-casing first also folds letters such as the dotless i, as a comparison by upper case would.
 	name = strings.ToLower(strings.ToUpper(name))
-	if before, after, found := strings.Cut(name, "["); found && strings.Contains(after, "]") {
-		name = before
+	// A "[" that is never closed is "_" to PHP, and to Rack the end of the name.
+	if i := strings.IndexAny(name, "[]"); i >= 0 && !isKnown(underscored(name)) {
+		name = strings.TrimRightFunc(name[:i], isBlank)
 	}
+	return underscored(name)
+}
+
+func isKnown(name string) bool { return IsAuthorizationRequestName(name) || IsNeverKept(name) }
+
+func underscored(name string) string {
 	return strings.Map(func(r rune) rune {
 		if r == ' ' || r == '.' || r == '[' {
 			return '_'
@@ -87,6 +97,10 @@ func Fold(name string) string {
 		return r
 	}, name)
 }
+
+// isBlank reports whether parsers trim r: Java everything up to the blank, others what Unicode calls a space, or a
+// byte order mark.
+func isBlank(r rune) bool { return r <= ' ' || unicode.IsSpace(r) || r == '\ufeff' }
 
 // isFolded reports whether Fold has nothing to do, which is so for nearly every name that arrives.
 func isFolded(name string) bool {
