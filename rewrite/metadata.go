@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 )
 
 // MetadataPatch is what the gateway adds to the metadata of an authorization server (RFC 9126 §5).
@@ -33,7 +34,7 @@ func Metadata(doc []byte, patch MetadataPatch) ([]byte, error) {
 		members = set(members, "require_pushed_authorization_requests", json.RawMessage("true"))
 	}
 	for i, m := range members {
-		if m.name != "mtls_endpoint_aliases" {
+		if m.name != "mtls_endpoint_aliases" || string(m.value) == "null" {
 			continue
 		}
 		// A client with a certificate uses the aliases alone (RFC 8705 §5).
@@ -73,7 +74,7 @@ func parseObject(doc []byte) ([]jsonMember, error) {
 	if _, err := decoder.Token(); err != nil {
 		return nil, fmt.Errorf("not a JSON object: %w", err)
 	}
-	if decoder.More() {
+	if _, err := decoder.Token(); err != io.EOF {
 		return nil, errors.New("something stands behind the JSON object")
 	}
 	return members, nil
