@@ -17,17 +17,18 @@ type Response struct {
 	target   *url.URL
 	State    string // empty when there is none
 	Error    bool   // carries error
-	signed   bool   // carries response: everything else, iss too, is inside the JWT (JARM)
+	signed   bool   // carries response alone: everything else, iss too, is inside the JWT (JARM)
 	fragment bool   // the parameters are in the fragment
 }
 
 // ParseResponse reads an absolute location and reports whether it carries an authorization response at all.
 func ParseResponse(location string) (Response, bool) {
-	target, err := url.Parse(location)
+	// A bad escape in the fragment hides no response: net/url would refuse it, browsers do not.
+	before, fragment, _ := strings.Cut(location, "#")
+	target, err := url.Parse(before)
 	if err != nil || !target.IsAbs() {
 		return Response{}, false
 	}
-	before, fragment, _ := strings.Cut(location, "#")
 	_, query, _ := strings.Cut(before, "?")
 	r := Response{location: location, target: target}
 	if r.read(query) {
@@ -40,19 +41,21 @@ func ParseResponse(location string) (Response, bool) {
 // read takes the response's parameters from one encoded part and reports whether there are any.
 func (r *Response) read(encoded string) (found bool) {
 	r.State = ""
+	plain, signed := false, false
 	for pair := range pairs(encoded, "&") {
 		switch pair.Name {
 		case "code", "id_token", "access_token":
-			found = true
+			plain = true
 		case "error":
-			found, r.Error = true, true
+			plain, r.Error = true, true
 		case "response":
-			found, r.signed = true, true
+			signed = true
 		case "state":
 			r.State = pair.Value
 		}
 	}
-	return found
+	r.signed = signed && !plain
+	return signed || plain
 }
 
 // LeadsTo reports whether the response goes to redirectURI: scheme and host without regard to case, the port, the
@@ -66,12 +69,12 @@ func (r Response) LeadsTo(redirectURI string) bool {
 	if !strings.EqualFold(u.Scheme, t.Scheme) || u.Opaque != t.Opaque || hostOf(u) != hostOf(t) || pathOf(u) != pathOf(t) {
 		return false
 	}
-	has := map[string]int{}
+	has := map[[2]string]int{}
 	for pair := range pairs(t.RawQuery, "&") {
-		has[pair.Name+"="+pair.Value]++
+		has[[2]string{pair.Name, pair.Value}]++
 	}
 	for pair := range pairs(u.RawQuery, "&") {
-		key := pair.Name + "=" + pair.Value
+		key := [2]string{pair.Name, pair.Value}
 		if has[key]--; has[key] < 0 {
 			return false
 		}
@@ -101,11 +104,12 @@ func (r Response) WithIssuer(issuer string) (string, error) {
 		return r.location, nil
 	}
 	before, fragment, hasFragment := strings.Cut(r.location, "#")
-	path, query, _ := strings.Cut(before, "?")
+	path, query, hasQuery := strings.Cut(before, "?")
 	part := &query
 	if r.fragment {
 		part = &fragment
 	}
+	there := false
 	for pair := range pairs(*part, "&") {
 		if pair.Name != "iss" {
 			continue
@@ -113,11 +117,14 @@ func (r Response) WithIssuer(issuer string) (string, error) {
 		if pair.Value != issuer {
 			return "", ErrOtherIssuer
 		}
+		there = true
+	}
+	if there {
 		return r.location, nil
 	}
 	*part = strings.TrimSuffix(*part, "&") + "&iss=" + escape(issuer)
 	location := path
-	if query != "" {
+	if hasQuery {
 		location += "?" + query
 	}
 	if hasFragment {
