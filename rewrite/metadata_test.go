@@ -1,0 +1,149 @@
+package rewrite_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"pargate/rewrite"
+)
+
+const pushEndpoint = "https://as.example/par"
+
+func TestMetadata(t *testing.T) {
+	t.Parallel()
+	const (
+		added    = `"pushed_authorization_request_endpoint":"https://as.example/par"`
+		required = `"require_pushed_authorization_requests":true`
+	)
+	for _, test := range []struct {
+		name, doc  string
+		requirePAR bool
+		want       string
+	}{
+		{"an empty object", `{}`, false, `{` + added + `}`},
+		{"PAR required", `{}`, true, `{` + added + `,` + required + `}`},
+		{"order is kept", `{"z":1,"issuer":"https://as.example","a":2}`, false, `{"z":1,"issuer":"https://as.example","a":2,` + added + `}`},
+		{"the issuer's bytes are kept", `{"issuer":"https:\/\/as.example\/"}`, false, `{"issuer":"https:\/\/as.example\/",` + added + `}`},
+		{"numbers keep their form", `{"a":1e3,"b":1.0,"c":-0,"d":12345678901234567890}`, false, `{"a":1e3,"b":1.0,"c":-0,"d":12345678901234567890,` + added + `}`},
+		{"unicode keeps its form", `{"a":"ü\u00fc🔑\ud83d\udd11","ü":1}`, false, `{"a":"ü\u00fc🔑\ud83d\udd11","ü":1,` + added + `}`},
+		{"HTML's characters keep their form", `{"a<b>&":"<&>"}`, false, `{"a<b>&":"<&>",` + added + `}`},
+		{"nested members are not looked at", `{"x":{"b":[1, {"signed_metadata":2}],"a":null,"a":null}}`, false, `{"x":{"b":[1, {"signed_metadata":2}],"a":null,"a":null},` + added + `}`},
+		{"an endpoint that is there is replaced in its place", `{"pushed_authorization_request_endpoint":"http://old","a":1}`, false, `{` + added + `,"a":1}`},
+		{"false becomes true where it is required", `{"require_pushed_authorization_requests":false,"a":1}`, true, `{"require_pushed_authorization_requests":true,"a":1,` + added + `}`},
+		{"and stays as it is where it is not", `{"require_pushed_authorization_requests":false}`, false, `{"require_pushed_authorization_requests":false,` + added + `}`},
+		{"signed_metadata goes", `{"a":1,"signed_metadata":"ey.ey.","b":2}`, false, `{"a":1,"b":2,` + added + `}`},
+		{"signed_metadata goes when it is alone", `{"signed_metadata":"ey.ey."}`, false, `{` + added + `}`},
+		{"the aliases for clients with certificates get it too", `{"mtls_endpoint_aliases":{"token_endpoint":"https://mtls.example/t"}}`, false,
+			`{"mtls_endpoint_aliases":{"token_endpoint":"https://mtls.example/t",` + added + `},` + added + `}`},
+		{"empty aliases", `{"mtls_endpoint_aliases":{}}`, false, `{"mtls_endpoint_aliases":{` + added + `},` + added + `}`},
+		{"aliases that are null are none", `{"mtls_endpoint_aliases":null}`, false, `{"mtls_endpoint_aliases":null,` + added + `}`},
+		{"white space between members is nobody's", " \r\n{ \"a\" : [ 1 ] }\n\t ", false, `{"a":[ 1 ],` + added + `}`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := rewrite.Metadata([]byte(test.doc), rewrite.MetadataPatch{PushEndpoint: pushEndpoint, RequirePAR: test.requirePAR})
+			if err != nil {
+				t.Fatalf("Metadata(%s): %v", test.doc, err)
+			}
+			if string(got) != test.want {
+				t.Errorf("Metadata(%s)\n got %s\nwant %s", test.doc, got, test.want)
+			}
+		})
+	}
+}
+
+func TestMetadataThatReadersWouldReadInTwoWaysIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ name, doc, want string }{
+		{"nothing", ``, "not a JSON object"},
+		{"an array", `[]`, "not a JSON object"},
+		{"a string", `"a"`, "not a JSON object"},
+		{"null", `null`, "not a JSON object"},
+		{"a page", `<html>`, "not a JSON object"},
+		{"a byte order mark", "\ufeff{}", "not a JSON object"},
+		{"a cut-off document", `{"a":1`, "not a JSON object"},
+		{"a cut-off member", `{"a":`, "not a JSON object"},
+		{"a comma too much", `{"a":1,}`, "not a JSON object"},
+		{"a comma too few", `{"a":1 "b":2}`, "not a JSON object"},
+		{"a name that is no string", `{1:2}`, "not a JSON object"},
+		{"a broken value", `{"a":01}`, "not a JSON object"},
+		{"the wrong bracket", `{"a":1]`, "not a JSON object"},
+		{"two objects", `{"a":1}{"b":2}`, "something stands behind the JSON object"},
+		{"a bracket too much", `{"a":1}}`, "something stands behind the JSON object"},
+		{"an array's bracket too much", `{"a":1}]`, "something stands behind the JSON object"},
+		{"a comma behind", `{"a":1},`, "something stands behind the JSON object"},
+		{"text behind", `{"a":1} x`, "something stands behind the JSON object"},
+		{"a member twice", `{"issuer":"a","issuer":"b"}`, `member "issuer" occurs more than once`},
+		{"a member twice, once escaped", `{"issuer":"a","\u0069ssuer":"b"}`, `member "issuer" occurs more than once`},
+		{"signed_metadata twice", `{"signed_metadata":"a","signed_metadata":"b"}`, `member "signed_metadata" occurs more than once`},
+		{"an alias twice", `{"mtls_endpoint_aliases":{"a":1,"a":2}}`, `mtls_endpoint_aliases: member "a" occurs more than once`},
+		{"aliases that are no object", `{"mtls_endpoint_aliases":[]}`, "mtls_endpoint_aliases: not a JSON object"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := rewrite.Metadata([]byte(test.doc), rewrite.MetadataPatch{PushEndpoint: pushEndpoint})
+			if err == nil || !strings.HasPrefix(err.Error(), test.want) {
+				t.Errorf("Metadata(%s) = %s, %v, want the error %q", test.doc, got, err, test.want)
+			}
+		})
+	}
+}
+
+func TestMetadataQuotesTheEndpoint(t *testing.T) {
+	t.Parallel()
+	const endpoint = `https://as.example/<&>"\par`
+	got, err := rewrite.Metadata([]byte(`{}`), rewrite.MetadataPatch{PushEndpoint: endpoint})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `{"pushed_authorization_request_endpoint":"https://as.example/<&>\"\\par"}`; string(got) != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// FuzzMetadata: it never panics; valid JSON stays valid, and every member but ours keeps its value's bytes; patching
+// twice is patching once.
+func FuzzMetadata(f *testing.F) {
+	for _, seed := range []string{`{}`, `{"issuer":"https://as.example","x":[1e3,{"a":null}]}`, `{"signed_metadata":"a"}`,
+		`{"mtls_endpoint_aliases":{"token_endpoint":"x"}}`, `{"a":1}}`, `{"a":1,"\u0061":2}`, `[]`, `{"\ud800":1}`, "{\"\u2028\":\"\xff\"}",
+		`{"pushed_authorization_request_endpoint":1,"require_pushed_authorization_requests":[]}`, `{"mtls_endpoint_aliases":null}`} {
+		f.Add([]byte(seed), true)
+	}
+	f.Fuzz(func(t *testing.T, doc []byte, requirePAR bool) {
+		patch := rewrite.MetadataPatch{PushEndpoint: pushEndpoint, RequirePAR: requirePAR}
+		before := bytes.Clone(doc)
+		got, err := rewrite.Metadata(doc, patch)
+		if !bytes.Equal(doc, before) {
+			t.Fatalf("Metadata(%s) changed its argument to %s", before, doc)
+		}
+		var in, out map[string]json.RawMessage
+		if err != nil {
+			return
+		}
+		if err := json.Unmarshal(doc, &in); err != nil || in == nil {
+			t.Fatalf("Metadata took %s: %v", doc, err)
+		}
+		if err := json.Unmarshal(got, &out); err != nil {
+			t.Fatalf("Metadata(%s) = %s: %v", doc, got, err)
+		}
+		delete(in, "signed_metadata")
+		in["pushed_authorization_request_endpoint"] = json.RawMessage(`"` + pushEndpoint + `"`)
+		if requirePAR {
+			in["require_pushed_authorization_requests"] = json.RawMessage("true")
+		}
+		if len(in) != len(out) {
+			t.Errorf("Metadata(%s) = %s: %d members, want %d", doc, got, len(out), len(in))
+		}
+		for name, value := range in {
+			if name != "mtls_endpoint_aliases" && !bytes.Equal(out[name], value) {
+				t.Errorf("Metadata(%s) = %s: %s is %s, want %s", doc, got, name, out[name], value)
+			}
+		}
+		again, err := rewrite.Metadata(got, patch)
+		if err != nil || !bytes.Equal(again, got) {
+			t.Errorf("Metadata(%s) = %s, %v, want it unchanged", got, again, err)
+		}
+	})
+}
