@@ -15,8 +15,7 @@ type secretDigest [sha256.Size]byte
 
 func digestOf(secret string) secretDigest { return sha256.Sum256([]byte(secret)) }
 
-// nobody is compared with when the client is unknown, so that the answer takes the same work. No text has this
-// digest.
+// nobody is compared with when the client is unknown, so that the answer takes the same work.
 var nobody = &Client{AuthMethods: []string{MethodBasic, MethodPost}}
 
 // Authenticate returns the client that cred proves (RFC 9126 §2.1, step 1). Every failure is invalid_client in
@@ -30,7 +29,7 @@ func (r *Registry) Authenticate(cred Credentials) (*Client, error) {
 	if !known {
 		c = nobody
 	}
-	proven := c.matchesSecret(cred.secrets) && known
+	proven := c.matchesSecret(cred.proof.value().secrets) && known
 	allowed := slices.Contains(c.AuthMethods, cred.Method)
 	switch {
 	case cred.Method == MethodNone && known && allowed:
@@ -52,7 +51,7 @@ func (r *Registry) Identify(cred Credentials) *Client {
 
 // identify finds the client that cred names. Basic and the body must not name two.
 func (r *Registry) identify(cred Credentials) (*Client, error) {
-	ids := cred.ids
+	ids := cred.proof.value().ids
 	switch {
 	case len(ids) == 0 && cred.ClientID == "":
 		return nil, oauth.InvalidClient("client_id is missing", false)
@@ -73,10 +72,11 @@ func (r *Registry) identify(cred Credentials) (*Client, error) {
 
 // matchesSecret compares in constant time, and always every text.
 func (c *Client) matchesSecret(secrets []string) bool {
+	want := c.secret.value() // zero when there is none, which no text has as its digest
 	match := 0
 	for _, secret := range secrets {
 		digest := digestOf(secret)
-		match |= subtle.ConstantTimeCompare(digest[:], c.secret[:])
+		match |= subtle.ConstantTimeCompare(digest[:], want[:])
 	}
 	return match == 1
 }

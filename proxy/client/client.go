@@ -26,7 +26,7 @@ type Client struct {
 	ResponseTypes []string // nil: not checked here
 	Scope         []string // the values it may ask for; nil: not checked here
 	RequirePAR    bool     // require_pushed_authorization_requests
-	secret        secretDigest
+	secret        hidden[secretDigest]
 }
 
 // Public reports whether the client may push without proving anything (RFC 6749 §2.1).

@@ -14,10 +14,12 @@ import (
 type Credentials struct {
 	Method   string // the one client authentication method that was used
 	ClientID string // client_id in the body; empty when there was none
-	// HTTP Basic has two encodings in use: RFC 6749 §2.3.1 form-encodes both halves, most HTTP libraries do not.
-	// So each half is one text or two; elsewhere the first is the only one.
-	ids, secrets []string
+	proof    hidden[proof]
 }
+
+// proof is what a client has sent. HTTP Basic has two encodings in use: RFC 6749 §2.3.1 form-encodes both halves,
+// most HTTP libraries do not. So each half is one text or two; a form has one secret, and its id stands outside.
+type proof struct{ ids, secrets []string }
 
 // Challenged reports whether the Authorization header was used.
 func (c Credentials) Challenged() bool { return c.Method == MethodBasic }
@@ -43,7 +45,7 @@ func Read(header http.Header, form oauth.Params) (Credentials, oauth.Params, err
 		case param.Value == "" && !param.Bare:
 			// An empty value counts as none (RFC 6749 §3.1).
 		case param.Name == oauth.ParamClientSecret:
-			cred.secrets = append(cred.secrets, param.Value)
+			cred.proof = hide(proof{secrets: []string{param.Value}})
 			used = append(used, MethodPost)
 		case param.Name == oauth.ParamClientAssertion || param.Name == oauth.ParamClientAssertionType:
 			assertion = true
@@ -81,8 +83,7 @@ func (c *Credentials) readBasic(values []string) error {
 	if err != nil {
 		return oauth.InvalidClient("the Authorization header is malformed", true).Because(err)
 	}
-	c.ids = bothEncodings(user)
-	c.secrets = bothEncodings(password)
+	c.proof = hide(proof{ids: bothEncodings(user), secrets: bothEncodings(password)})
 	return nil
 }
 

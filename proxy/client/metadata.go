@@ -80,7 +80,7 @@ func parseClient(entry map[string]json.RawMessage) (*Client, error) {
 			}
 		}
 	}
-	hasSecret := c.secret != secretDigest{}
+	hasSecret := c.secret != nil
 	switch {
 	case c.ID == "":
 		problems = append(problems, errors.New("client_id is missing"))
@@ -103,7 +103,7 @@ func readSecret(c *Client, v json.RawMessage) error {
 	if secret == "" {
 		return errors.New("is empty")
 	}
-	c.secret = digestOf(secret)
+	c.secret = hide(digestOf(secret))
 	return nil
 }
 

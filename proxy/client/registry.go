@@ -1,11 +1,12 @@
 package client
 
 import (
-	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -16,7 +17,8 @@ const maxFileSize = 16 << 20
 // Registry is the set of registered clients. It can be replaced while it is in use; the zero value is empty.
 type Registry struct {
 	path    string
-	content []byte // as last read, also when it was refused
+	mu      sync.Mutex         // held by Reload
+	read    *[sha256.Size]byte // digest of the content as last read, also when it was refused; nil: nothing yet
 	current atomic.Pointer[clients]
 }
 
@@ -71,14 +73,17 @@ func foldID(id string) string {
 // Reload reads the file again and reports whether anything has changed. A file that is broken changes nothing: the
 // clients that were read before stay.
 func (r *Registry) Reload() (changed bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	content, err := readFile(r.path)
 	if err != nil {
 		return false, fmt.Errorf("reading client file: %w", err)
 	}
-	if r.content != nil && bytes.Equal(content, r.content) {
+	digest := sha256.Sum256(content)
+	if r.read != nil && *r.read == digest {
 		return false, nil
 	}
-	r.content = content
+	r.read = &digest
 	list, err := parse(content)
 	if err != nil {
 		return false, fmt.Errorf("client file %s: %w", r.path, err)
