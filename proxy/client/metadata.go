@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // member reads one member of a client's metadata into c.
@@ -16,7 +17,7 @@ type member func(c *Client, value json.RawMessage) error
 
 // members are the ones that have an effect.
 var members = map[string]member{
-	"client_id":     func(c *Client, v json.RawMessage) error { return text(v, &c.ID) },
+	"client_id":     readID,
 	"redirect_uris": readRedirectURIs,
 	"response_types": func(c *Client, v json.RawMessage) error {
 		return texts(v, &c.ResponseTypes)
@@ -24,7 +25,7 @@ var members = map[string]member{
 	"scope":                      readScope,
 	"token_endpoint_auth_method": readAuthMethods,
 	"require_pushed_authorization_requests": func(c *Client, v json.RawMessage) error {
-		if err := json.Unmarshal(v, &c.RequirePAR); err != nil {
+		if err := json.Unmarshal(v, &c.RequirePAR); err != nil || isNull(v) {
 			return errors.New("is not true or false")
 		}
 		return nil
@@ -41,32 +42,44 @@ var informational = []string{
 
 // parse reads the client file. Its error names every problem in it.
 func parse(content []byte) ([]*Client, error) {
-	var entries []map[string]json.RawMessage
-	decoder := json.NewDecoder(bytes.NewReader(content))
-	if err := decoder.Decode(&entries); err != nil {
-		return nil, fmt.Errorf("is not a JSON array of client metadata (RFC 7591): %w", err)
-	}
-	if decoder.More() {
-		return nil, errors.New("has something behind the JSON array")
+	var entries []json.RawMessage
+	if err := json.Unmarshal(content, &entries); err != nil || entries == nil {
+		return nil, notAnArray(content, err)
 	}
 	var list []*Client
 	var problems []error
+	seen := make(map[string]bool, len(entries))
 	for i, entry := range entries {
-		c, err := parseClient(entry)
-		if err != nil {
-			problems = append(problems, fmt.Errorf("client %d (%q): %w", i+1, c.ID, err))
+		c, found := parseClient(entry)
+		if c.ID != "" && seen[c.ID] {
+			found = append(found, errors.New("client_id is another client's too"))
 		}
-		if slices.ContainsFunc(list, func(other *Client) bool { return other.ID == c.ID }) {
-			problems = append(problems, fmt.Errorf("client %d (%q): client_id occurs more than once", i+1, c.ID))
+		for _, problem := range found {
+			problems = append(problems, fmt.Errorf("client %d (%.64q): %w", i+1, c.ID, problem))
 		}
+		seen[c.ID] = true
 		list = append(list, c)
 	}
 	return list, errors.Join(problems...)
 }
 
-func parseClient(entry map[string]json.RawMessage) (*Client, error) {
-	c := &Client{AuthMethods: []string{MethodBasic}} // RFC 7591 §2: the default
-	var problems []error
+func notAnArray(content []byte, err error) error {
+	const text = "is not a JSON array of client metadata (RFC 7591)"
+	var syntax *json.SyntaxError
+	if !errors.As(err, &syntax) {
+		return errors.New(text)
+	}
+	line := 1 + bytes.Count(content[:min(int(syntax.Offset), len(content))], []byte("\n"))
+	return fmt.Errorf("%s; line %d: %w", text, line, err)
+}
+
+// parseClient reads one client, and returns with it every problem that it has.
+func parseClient(raw json.RawMessage) (c *Client, problems []error) {
+	c = &Client{AuthMethods: []string{MethodBasic}} // RFC 7591 §2: the default
+	entry, problems := readMembers(raw)
+	if entry == nil {
+		return c, problems
+	}
 	for _, name := range slices.Sorted(maps.Keys(entry)) {
 		value := entry[name]
 		read, known := members[name]
@@ -80,16 +93,59 @@ func parseClient(entry map[string]json.RawMessage) (*Client, error) {
 			}
 		}
 	}
-	hasSecret := c.secret != nil
-	switch {
-	case c.ID == "":
+	_, hasID := entry["client_id"]
+	_, hasSecret := entry["client_secret"]
+	if !hasID {
 		problems = append(problems, errors.New("client_id is missing"))
+	}
+	switch {
 	case !hasSecret && !slices.Equal(c.AuthMethods, []string{MethodNone}):
 		problems = append(problems, errors.New("client_secret is missing; a public client has token_endpoint_auth_method none"))
 	case hasSecret && c.Public():
-		problems = append(problems, errors.New("has a client_secret and may use the method none; decide for one"))
+		problems = append(problems, errors.New("client_secret is there and token_endpoint_auth_method may be none; decide for one"))
 	}
-	return c, errors.Join(problems...)
+	return c, problems
+}
+
+// readMembers reads the members of one client. One that occurs twice is a problem, since only one of them would
+// have an effect.
+func readMembers(raw json.RawMessage) (entry map[string]json.RawMessage, problems []error) {
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
+		return nil, []error{errors.New("is not a JSON object")}
+	}
+	entry = map[string]json.RawMessage{}
+	for decoder.More() {
+		token, err := decoder.Token()
+		name, _ := token.(string)
+		var value json.RawMessage
+		if err := errors.Join(err, decoder.Decode(&value)); err != nil {
+			return nil, append(problems, fmt.Errorf("is not a JSON object: %w", err))
+		}
+		if _, twice := entry[name]; twice {
+			problems = append(problems, fmt.Errorf("%s occurs more than once", name))
+		}
+		entry[name] = value
+	}
+	return entry, problems
+}
+
+// maxIDLength bounds a client_id, in bytes: it stands in cookies, logs and keys of the store.
+const maxIDLength = 512
+
+func readID(c *Client, v json.RawMessage) error {
+	err := text(v, &c.ID)
+	switch {
+	case err != nil:
+		return err
+	case c.ID == "":
+		return errors.New("is empty")
+	case len(c.ID) > maxIDLength:
+		return fmt.Errorf("has more than %d bytes", maxIDLength)
+	case strings.ContainsFunc(c.ID, unicode.IsControl):
+		return errors.New("has a control character")
+	}
+	return nil
 }
 
 func readSecret(c *Client, v json.RawMessage) error {
@@ -114,28 +170,30 @@ func readAuthMethods(c *Client, v json.RawMessage) error {
 	} else if err := texts(v, &c.AuthMethods); err != nil || len(c.AuthMethods) == 0 {
 		return errors.New("is neither a method nor an array of methods")
 	}
+	var problems []string
 	for _, method := range c.AuthMethods {
 		switch method {
 		case MethodBasic, MethodPost, MethodNone:
 		case "client_secret_jwt", "private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth":
-			return fmt.Errorf("%s is not built yet", method)
+			problems = append(problems, method+" is not built yet")
 		default:
-			return fmt.Errorf("%q is not a method; use %s, %s or %s", method, MethodBasic, MethodPost, MethodNone)
+			problems = append(problems, fmt.Sprintf("%q is not a method; use %s, %s or %s", method, MethodBasic, MethodPost, MethodNone))
 		}
 	}
-	return nil
+	return oneError(problems)
 }
 
 func readRedirectURIs(c *Client, v json.RawMessage) error {
 	if err := texts(v, &c.RedirectURIs); err != nil {
 		return err
 	}
+	var problems []string
 	for _, uri := range c.RedirectURIs {
 		if u, err := url.Parse(uri); err != nil || u.Scheme == "" || strings.Contains(uri, "#") {
-			return fmt.Errorf("has %q, which is not an absolute URI without fragment", uri)
+			problems = append(problems, fmt.Sprintf("has %q, which is not an absolute URI without fragment", uri))
 		}
 	}
-	return nil
+	return oneError(problems)
 }
 
 func readScope(c *Client, v json.RawMessage) error {
@@ -151,7 +209,7 @@ func readScope(c *Client, v json.RawMessage) error {
 }
 
 func text(v json.RawMessage, into *string) error {
-	if err := json.Unmarshal(v, into); err != nil {
+	if err := json.Unmarshal(v, into); err != nil || isNull(v) {
 		return errors.New("is not a string")
 	}
 	return nil
@@ -164,4 +222,15 @@ func texts(v json.RawMessage, into *[]string) error {
 		return errors.New("is not an array of strings")
 	}
 	return nil
+}
+
+// isNull reports whether v is null, which encoding/json takes for anything and leaves it as it was.
+func isNull(v json.RawMessage) bool { return string(v) == "null" }
+
+// oneError keeps the problems of a member on one line, which begins with the member's name.
+func oneError(problems []string) error {
+	if len(problems) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(problems, "; "))
 }
