@@ -42,8 +42,8 @@ func Read(header http.Header, form oauth.Params) (Credentials, oauth.Params, err
 	assertion := false
 	for _, param := range form {
 		switch {
-		case param.Value == "" && !param.Bare:
-			// An empty value counts as none (RFC 6749 §3.1).
+		case param.Value == "" && (!param.Bare || isOAuthName(param.Name)):
+			// An empty value counts as none (RFC 6749 §3.1). Only other people's flags are names alone.
 		case param.Name == oauth.ParamClientSecret:
 			cred.proof = hide(proof{secrets: []string{param.Value}})
 			used = append(used, MethodPost)
@@ -85,6 +85,10 @@ func (c *Credentials) readBasic(values []string) error {
 	}
 	c.proof = hide(proof{ids: bothEncodings(user), secrets: bothEncodings(password)})
 	return nil
+}
+
+func isOAuthName(name string) bool {
+	return oauth.IsAuthorizationRequestName(name) || oauth.IsNeverKept(name)
 }
 
 // bothEncodings returns s decoded as RFC 6749 §2.3.1 has it, and as it stands when that is something else.
