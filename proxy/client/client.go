@@ -60,5 +60,5 @@ func withoutLoopbackPort(uri string) (string, bool) {
 	if u.Port() == "" {
 		return uri, true
 	}
-	return strings.Replace(uri, ":"+u.Port(), "", 1), true
+	return strings.Replace(uri, u.Host, strings.TrimSuffix(u.Host, ":"+u.Port()), 1), true
 }
