@@ -108,6 +108,7 @@ func TestLeadsTo(t *testing.T) {
 		{"own pair in the fragment", "https://app.example/cb?a=1", "https://app.example/cb#a=1&code=x", false},
 		{"own pair divided elsewhere", "https://app.example/cb?a=b%3Dc", "https://app.example/cb?a%3Db=c&code=x", false},
 		{"a custom scheme's path as opaque", "com.example.app:/cb", "com.example.app:cb?code=x", false},
+		{"a custom scheme with other text", "com.example.app:cb", "com.example.app:other?code=x", false},
 		{"a longer custom scheme", "com.example.app:/cb", "com.example.app2:/cb?code=x", false},
 		{"another loopback address", "http://127.0.0.1/cb", "http://[::1]/cb?code=x", false},
 		{"a redirect_uri that is none", "://", "https://app.example/cb?code=x", false},

@@ -12,6 +12,7 @@ func TestARedirectURIIsRegisteredExactly(t *testing.T) {
 		"https://app.example/cb", "https://app.example/q?a=1&b=2", "com.example.app:/cb",
 		"http://127.0.0.1/cb", "http://127.0.0.1:8080/port?x=1", "http://[::1]/cb", "http://[::1]:1/one",
 		"http://localhost/cb", "https://127.0.0.1/tls", "http://127.0.0.2/two",
+		"http://x@127.0.0.1/user",
 	}}
 	for _, test := range []struct {
 		name, uri string
@@ -54,6 +55,7 @@ func TestARedirectURIIsRegisteredExactly(t *testing.T) {
 		{"another query on loopback", "http://127.0.0.1:49152/port?x=2", false},
 		{"a fragment on loopback", "http://127.0.0.1:49152/cb#x", false},
 		{"user information on loopback", "http://x@127.0.0.1:49152/cb", false},
+		{"a port where user information is registered", "http://x@127.0.0.1:49152/user", false},
 		{"loopback as user information", "http://127.0.0.1:80@evil.example/cb", false},
 		{"a host that begins with loopback", "http://127.0.0.1.evil.example:80/cb", false},
 		{"a port that is none", "http://127.0.0.1:x/cb", false},
