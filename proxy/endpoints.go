@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"pargate/proxy/oauth"
 	"pargate/rewrite"
 )
 
@@ -269,6 +270,20 @@ func publicOf(oidc, oauth *document) *url.URL {
 		}
 	}
 	return nil
+}
+
+// withoutOwn drops the parameters that the endpoint's own URL has, in any spelling: nothing pushed overrides them.
+func (e *endpoints) withoutOwn(params oauth.Params) oauth.Params {
+	own := map[string]bool{}
+	for _, query := range e.authorizeQuery {
+		for pair := range rewrite.Pairs(query) {
+			own[oauth.Fold(pair.Name)] = true
+		}
+	}
+	if len(own) == 0 {
+		return params
+	}
+	return slices.DeleteFunc(slices.Clone(params), func(p oauth.Param) bool { return own[oauth.Fold(p.Name)] })
 }
 
 // longestQuery is the length in bytes of the longest query with which a pushed one may go upstream.

@@ -46,6 +46,7 @@ var checks = []struct {
 
 // validate returns the request as it is kept.
 func (s *Server) validate(e *endpoints, c *client.Client, params oauth.Params) (pushstore.Request, error) {
+	params = e.withoutOwn(params)
 	p := &pushed{server: s, known: e, client: c, params: params, query: params.Encode()}
 	for _, step := range checks {
 		if err := step.check(p); err != nil {
@@ -130,6 +131,8 @@ func (p *pushed) checkRedirectURI() error {
 		return oauth.InvalidRequest("redirect_uri has a scheme that is no application's")
 	case (u.Scheme == "http" || u.Scheme == "https") && u.Host == "" || u.User != nil:
 		return oauth.InvalidRequest("redirect_uri has no plain host")
+	case rewrite.HasResponseName(u.RawQuery):
+		return oauth.InvalidRequest("redirect_uri has a parameter in its query that belongs to the response")
 	}
 	registered := p.client.HasRedirectURI(p.redirectURI())
 	if p.client.RedirectURIs != nil && !registered {

@@ -7,6 +7,18 @@ import (
 	"strings"
 )
 
+// HasResponseName reports whether a query has a parameter by which an authorization response is known, or its iss. In
+// the query of a redirect_uri it could not be told from the response's own.
+func HasResponseName(query string) bool {
+	for pair := range Pairs(query) {
+		switch pair.Name {
+		case "code", "id_token", "access_token", "error", "response", "iss":
+			return true
+		}
+	}
+	return false
+}
+
 // ErrOtherIssuer means that an authorization response already carries the iss of somebody else (RFC 9207 §2.4).
 var ErrOtherIssuer = errors.New("the authorization response carries another iss")
 

@@ -371,7 +371,8 @@ func TestRFC9126PushedRequest(t *testing.T) {
 		{"RFC 8252 §8.3 localhost is not", asBoth("invalid_request", "redirect_uri", "http://localhost:49152/native")},
 		{"RFC 6749 §3.1.2 redirect_uri is absolute, without fragment and of an application", func(t *testing.T) {
 			g := harness.Start(t, harness.Setup{})
-			for _, uri := range []string{"/cb", "https://app.example/cb#x", "javascript:alert(1)", "data:text/html,x", "https:///cb", "https://u@app.example/cb", "app.example/cb", g.URL + "/cb"} {
+			for _, uri := range []string{"/cb", "https://app.example/cb#x", "javascript:alert(1)", "data:text/html,x", "https:///cb", "https://u@app.example/cb", "app.example/cb", g.URL + "/cb",
+				"https://app.example/cb?code=1", `https:\\app.example\cb`, "https://app.example/%zz", "https://app.example/\tcb"} {
 				wantPushError(t, pushOf(t, g, harness.Form("client_id", "post", "client_secret", "p0st", "redirect_uri", uri).Encode()), 400, "invalid_request")
 			}
 		}},
@@ -424,10 +425,10 @@ func TestRFC9126PushedRequest(t *testing.T) {
 		}},
 		{"RFC 6749 §3.1 the endpoint's own query stays and is not overridden", func(t *testing.T) {
 			g := harness.Start(t, harness.Setup{Upstream: func(r *upstream.Recorder) { r.Authorize = "/authorize?tenant=7" }})
-			uri := g.Push(t, "web", "s3cret", harness.Form("tenant", "8"))
+			uri := g.Push(t, "web", "s3cret", harness.Form("tenant", "8", "Tenant[]", "9"))
 			harness.NewBrowser(g.URL).Open(t, "web", uri)
 			q := g.Upstream.Last().Query()
-			if fmt.Sprint(q["tenant"]) != "[7]" || q.Get("state") != "st4te" {
+			if fmt.Sprint(q["tenant"]) != "[7]" || q.Has("Tenant[]") || q.Get("state") != "st4te" {
 				t.Errorf("got %q", q)
 			}
 		}},

@@ -31,6 +31,13 @@ var members = map[string]member{
 		return nil
 	},
 	"client_secret": readSecret,
+	// RFC 7591 §3.2.1: 0 is never, and stands in every registration.
+	"client_secret_expires_at": func(_ *Client, v json.RawMessage) error {
+		if string(v) != "0" {
+			return errors.New("is not 0, and secrets that expire are not built yet")
+		}
+		return nil
+	},
 }
 
 // informational members describe a client to people or to other servers. They have no effect here, and a

@@ -408,3 +408,17 @@ func TestClientsAreReplacedWhileTheyAreInUse(t *testing.T) {
 	}
 	wait.Wait()
 }
+
+func TestASecretThatNeverExpiresIsOne(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "clients.json")
+	for value, good := range map[string]bool{"0": true, "1893456000": false, `"0"`: false, "null": false} {
+		text := `[{"client_id": "web", "client_secret": "s", "client_secret_expires_at": ` + value + `}]`
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.Load(file); (err == nil) != good {
+			t.Errorf("%s: %v", value, err)
+		}
+	}
+}
