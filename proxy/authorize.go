@@ -27,6 +27,9 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request, found present
 	x := exchangeOf(r)
 
 	// 1. Read the two parameters. A form gets the same request as a GET, which its browser can repeat.
+	if r.Method != http.MethodGet && r.Method != http.MethodPost {
+		return methodNotSupported("GET, HEAD, POST")
+	}
 	short, err := readShort(r, found)
 	if err != nil {
 		return err
@@ -83,6 +86,8 @@ func (s *Server) open(r *http.Request, short shortRequest, cookie flowCookie) (*
 	party := pushstore.Party{Issuer: exchangeOf(r).endpoints.issuer, ClientID: short.clientID}
 	get := s.Store.Open
 	switch {
+	case cookie.finished: // it says of itself that there is nothing left to claim
+		get = s.Store.Flow
 	case isNavigation(r):
 	case isOwnFetch(r):
 		get = s.Store.Flow
@@ -95,6 +100,8 @@ func (s *Server) open(r *http.Request, short shortRequest, cookie flowCookie) (*
 		return nil, deadLink(err)
 	case err != nil:
 		return nil, storeTrouble(err, exchangeOf(r).shortURL(short))
+	case cookie.finished && !flow.Finished:
+		return nil, deadLink(errors.New("the cookie says that the flow is finished, and it is not"))
 	}
 	return &openFlow{Flow: flow, cookie: cookie}, nil
 }

@@ -24,7 +24,7 @@ func (s *Server) bounce(w http.ResponseWriter, r *http.Request, short shortReque
 		return deadLink(errors.New("not a navigation"))
 	case r.Method != http.MethodGet && !found.body:
 		return deadLink(errors.New("a form was posted to the reference by a browser without its cookie"))
-	case !found.body && hasMarker(r):
+	case !found.body && hasMarker(r.URL.RawQuery):
 		return needsCookies(again)
 	}
 	party := pushstore.Party{Issuer: x.endpoints.issuer, ClientID: short.clientID}
@@ -59,8 +59,8 @@ var stateNames = map[pushstore.State]string{
 	pushstore.Continuation: "a continuation of a flow of another browser",
 }
 
-func hasMarker(r *http.Request) bool {
-	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
+func hasMarker(query string) bool {
+	for pair := range strings.SplitSeq(query, "&") {
 		if pair == marker {
 			return true
 		}

@@ -144,7 +144,7 @@ func (i Issuer) placePush(e *endpoints, exact map[string]place, doc *document, i
 	if native, err := url.Parse(e.native); err == nil && e.native != "" && i.PushPath == "" && pathOf(native) == e.push {
 		e.push = "" // the upstream's own keeps its place
 	}
-	if _, taken := exact[e.push]; taken {
+	if _, taken := exact[e.push]; taken || strings.Contains(e.push, "/.well-known/") {
 		return fmt.Errorf("PAR_PATH %s is the path of another endpoint of the upstream", e.push)
 	}
 	if e.push != "" {

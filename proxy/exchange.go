@@ -1,10 +1,12 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"net/http"
 	"regexp"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -22,11 +24,33 @@ type exchange struct {
 	bodyTooLong bool
 
 	// for the forwarded request and its response
-	jar     *jar         // nil: not known yet
-	flows   []flowCookie // the browser's flows
-	cookies []string     // its other cookies
-	flow    *openFlow    // the flow that the request was expanded for; nil: none
-	query   string       // replaces the request's when flow is there
+	jar      *jar         // nil: not known yet
+	flows    []flowCookie // the browser's flows
+	cookies  []string     // its other cookies
+	flow     *openFlow    // the flow that the request was expanded for; nil: none
+	rawQuery string       // as in the request line
+	query    string       // replaces the request's when flow is there
+}
+
+// liveCookies returns the cookies of the browser's live flows, the newest first and no more than it may have: a
+// header can hold any number.
+func (x *exchange) liveCookies() []flowCookie {
+	var live []flowCookie
+	for _, c := range x.flows {
+		if !c.finished {
+			live = append(live, c)
+		}
+	}
+	slices.SortStableFunc(live, func(a, b flowCookie) int { return cmp.Compare(b.minute, a.minute) })
+	if len(live) <= maxLiveFlows {
+		return live
+	}
+	// The flow of this very request is one of them.
+	if x.flow != nil {
+		own := slices.IndexFunc(live, func(c flowCookie) bool { return c.name == x.flow.cookie.name })
+		live[0], live[own] = live[own], live[0]
+	}
+	return live[:maxLiveFlows]
 }
 
 type exchangeKey struct{}
@@ -37,14 +61,19 @@ func exchangeOf(r *http.Request) *exchange { return r.Context().Value(exchangeKe
 // the request when it has been served. No query is ever logged.
 func (s *Server) withExchange(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x := &exchange{endpoints: s.upstream.known(), path: rawPath(r), origin: s.trusted.locate(r), place: unknownPlace}
+		x := &exchange{endpoints: s.upstream.known(), path: rawPath(r), rawQuery: r.URL.RawQuery, origin: s.trusted.locate(r), place: unknownPlace}
 		x.id = requestID(r, x.origin.trusted)
 		if x.endpoints != nil {
 			x.place = x.endpoints.places.classify(x.path)
 			x.jar = s.jarOf(x.endpoints)
 			x.flows, x.cookies = x.jar.read(r.Header["Cookie"])
-		} else if x.path == s.Issuer.guessPushPath() {
-			x.place = atPush
+		} else {
+			// Which cookies are ours depends on the public scheme, which is not known either.
+			_, x.cookies = s.jars["https"].read(r.Header["Cookie"])
+			_, x.cookies = s.jars["http"].read(x.cookies)
+			if x.path == s.Issuer.guessPushPath() {
+				x.place = atPush
+			}
 		}
 		recorder := &recorder{ResponseWriter: w, id: x.id}
 		start := s.Now()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"go.uber.org/zap"
 
@@ -12,6 +13,9 @@ import (
 	"pargate/pushstore"
 	"pargate/rewrite"
 )
+
+// errHeadResponse means that a HEAD was answered with an authorization response, which is not passed on.
+var errHeadResponse = deadLink(errors.New("an authorization response to a HEAD"))
 
 // authorizationResponse is an authorization response of this browser's that the gateway has recognised.
 type authorizationResponse struct {
@@ -24,12 +28,8 @@ type authorizationResponse struct {
 // recognise finds out whether this is an authorization response of one of the browser's flows: a Location, whatever
 // the status (one server in use sends 400 with one), that leads to a pushed redirect_uri.
 func (r *reply) recognise() error {
-	location := r.Header.Get("Location")
-	if location == "" || !r.inFlow() {
-		return nil
-	}
-	response, ok := rewrite.ParseResponse(r.absolute(location))
-	if !ok {
+	response, ok := r.parse()
+	if !ok || len(r.x.liveCookies()) == 0 || !r.mayLeadToClient(response) {
 		return nil
 	}
 	flows, err := r.flows()
@@ -42,10 +42,50 @@ func (r *reply) recognise() error {
 			matching = append(matching, &flows[i])
 		}
 	}
+	if len(matching) > 0 && r.Request.Method == http.MethodHead {
+		return errHeadResponse // a GET will come, and that one ends the flow
+	}
 	if len(matching) > 0 {
 		r.response = &authorizationResponse{Response: response, id: rand.Text(), flow: r.pick(response, matching)}
 	}
 	return nil
+}
+
+// parse reads the Location as an authorization response.
+func (r *reply) parse() (rewrite.Response, bool) {
+	location := r.Header.Get("Location")
+	if location == "" {
+		return rewrite.Response{}, false
+	}
+	return rewrite.ParseResponse(r.absolute(location))
+}
+
+// mayLeadToClient reports whether the response can be one to a client: one on our own origin (a login page's own
+// ?error) is none, unless a client of the browser's flows is registered there.
+func (r *reply) mayLeadToClient(response rewrite.Response) bool {
+	if !response.OnOrigin(r.x.endpoints.public) {
+		return true
+	}
+	for _, cookie := range r.x.liveCookies() {
+		c := r.server.Clients.Lookup(cookie.clientID)
+		if c != nil && slices.ContainsFunc(c.RedirectURIs, response.LeadsTo) {
+			return true
+		}
+	}
+	return false
+}
+
+// guard is a second line behind the policy on the way in: where every client must push, no code and no token leaves
+// that belongs to no live flow of this browser. It also ends replays of an upstream's last hop.
+func (r *reply) guard() error {
+	if r.response != nil || !r.server.PARRequired || r.x.endpoints == nil {
+		return nil
+	}
+	response, ok := r.parse()
+	if !ok || !response.Grants || response.OnOrigin(r.x.endpoints.public) {
+		return nil
+	}
+	return notPushed(errors.New("the upstream sent an authorization response that belongs to no live flow of this browser"))
 }
 
 // absolute resolves a Location as the browser would.

@@ -2,8 +2,11 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -17,6 +20,9 @@ import (
 // forward sends the request upstream, with the query of its flow when there is one, and the response back through
 // Server.respond.
 func (s *Server) forward(w http.ResponseWriter, r *http.Request) error {
+	if !exchangeOf(r).bodyRead {
+		limitReading(w, r, 0)
+	}
 	s.proxy.ServeHTTP(w, r)
 	return nil
 }
@@ -44,8 +50,9 @@ func (s *Server) rewrite(p *httputil.ProxyRequest) {
 	if x.endpoints != nil && (x.place.protected() || x.place == atOIDC || x.place == atOAuth) {
 		p.Out.Host = x.endpoints.public.Host
 	}
-	dropForwardingHeaders(p.Out.Header, x.place.protected())
+	dropForwardingHeaders(p.Out.Header, x.place.protected(), s.mustPush())
 	h := p.Out.Header
+	forbidReplay(p.Out)
 	h.Del("Upgrade") // no tunnels: what goes through one, nobody sees
 	h.Del("Connection")
 	h.Del("Expect")
@@ -57,11 +64,20 @@ func (s *Server) rewrite(p *httputil.ProxyRequest) {
 		h["X-Forwarded-For"] = []string{x.origin.chain}
 	}
 	h["X-Request-Id"] = []string{x.id}
-	if x.jar == nil {
-		return
-	}
+	h[hopHeader] = []string{s.hop}
 	if h.Del("Cookie"); len(x.cookies) > 0 {
 		h["Cookie"] = x.cookies
+	}
+}
+
+// hopHeader names this process to itself: a request that comes back with it has gone in a circle.
+const hopHeader = "Pargate-Hop"
+
+// forbidReplay keeps the transport from sending a POST without a body a second time because the caller's headers say
+// that this does no harm (net/http honours Idempotency-Key).
+func forbidReplay(out *http.Request) {
+	if out.Body == nil && (out.Header["Idempotency-Key"] != nil || out.Header["X-Idempotency-Key"] != nil) {
+		out.Body = io.NopCloser(strings.NewReader(""))
 	}
 }
 
@@ -92,25 +108,38 @@ func (s *Server) publicURL(x *exchange) *url.URL {
 // no. An error that is ours to tell is told; a client that has gone away is told nothing.
 func (s *Server) upstreamFailed(w http.ResponseWriter, out *http.Request, err error) {
 	var told *oauth.Error
-	var timeout interface{ Timeout() bool }
 	switch {
 	case errors.As(err, &told):
 	case errors.Is(err, context.Canceled) && out.Context().Err() != nil:
 		s.Log.Debug("client went away", zap.String("request_id", exchangeOf(out).id))
 		panic(http.ErrAbortHandler)
-	case errors.As(err, &timeout) && timeout.Timeout():
-		err = badGateway(http.StatusGatewayTimeout, withoutURL(err))
+	case isTimeout(err):
+		err = badGateway(http.StatusGatewayTimeout, kindOf(err))
 	default:
-		err = badGateway(http.StatusBadGateway, withoutURL(err))
+		err = badGateway(http.StatusBadGateway, kindOf(err))
 	}
 	s.writePage(w, out, err)
 }
 
-// withoutURL takes the address, which has the pushed parameters in it, out of an error.
-func withoutURL(err error) error {
-	var withURL *url.Error
-	if errors.As(err, &withURL) {
-		return withURL.Err
+func isTimeout(err error) bool {
+	var timeout interface{ Timeout() bool }
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// kindOf says for the log what went wrong with the upstream. The error's own text may repeat addresses and headers,
+// which hold pushed parameters, codes and sessions.
+func kindOf(err error) error {
+	var network *net.OpError
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case isTimeout(err):
+		return errors.New("timeout")
+	case errors.As(err, &network):
+		return network
+	case errors.As(err, &certificate):
+		return certificate
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("the connection was closed")
 	}
-	return err
+	return errors.New("the response is malformed")
 }

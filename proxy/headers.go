@@ -12,23 +12,27 @@ var forwarding = map[string]bool{
 	"true-client-ip": true, "cf-connecting-ip": true, "x-original-forwarded-for": true, "x-original-host": true,
 	"x-host": true, "x-scheme": true, "x-url-scheme": true, "front-end-https": true, "x-request-id": true,
 	"client-cert": true, "client-cert-chain": true, "x-client-cert": true, "x-client-certificate": true,
-	"x-ssl-cert": true, "x-arr-clientcert": true, "x-tls-client-cert": true,
+	"x-arr-clientcert": true, "x-tls-client-cert": true, "x-client-dn": true, "x-ssl": true,
+	"fastly-client-ip": true, "wl-proxy-client-ip": true, "proxy-client-ip": true, "x-proxyuser-ip": true,
+	"x-envoy-external-address": true, "proxy": true,
 }
 
-var forwardingPrefixes = []string{"x-forwarded-", "x-ssl-client-", "ssl-client-", "x-client-cert-", "x-client-verify"}
+var forwardingPrefixes = []string{"x-forwarded-", "x-ssl-client-", "ssl-client-", "x-ssl-cert", "x-amzn-mtls-", "x-client-cert-", "x-client-verify"}
 
-// overriding are the headers with which a request asks to be taken for another one.
-var overriding = map[string]bool{
-	"x-http-method-override": true, "x-http-method": true, "x-method-override": true,
-	"x-original-url": true, "x-rewrite-url": true, "x-original-uri": true, "x-rewrite-uri": true,
-}
+// With these a request asks to be taken for one of another method, or for another path.
+var (
+	overridingMethod = map[string]bool{"x-http-method-override": true, "x-http-method": true, "x-method-override": true}
+	overridingPath   = map[string]bool{"x-original-url": true, "x-rewrite-url": true, "x-original-uri": true, "x-rewrite-uri": true}
+)
 
-// dropForwardingHeaders removes what only the gateway may say; on protected paths also what could make the upstream
-// take the request for another one. Servers that hand headers on as CGI variables make one name of "-" and "_".
-func dropForwardingHeaders(h http.Header, protected bool) {
+// dropForwardingHeaders removes what only the gateway may say; on protected paths also what would make another method
+// or path of the request, and the latter on every path where requests must be pushed, because it leads from there to
+// the authorization endpoint. Servers that hand headers on as CGI variables make one name of "-" and "_".
+func dropForwardingHeaders(h http.Header, protected, mustPush bool) {
 	for name := range h {
 		folded := strings.ReplaceAll(strings.ToLower(name), "_", "-")
-		if forwarding[folded] || protected && overriding[folded] || hasForwardingPrefix(folded) {
+		if forwarding[folded] || hasForwardingPrefix(folded) || protected && overridingMethod[folded] ||
+			(protected || mustPush) && overridingPath[folded] {
 			delete(h, name)
 		}
 	}

@@ -36,15 +36,15 @@ type metadata struct {
 // errNoMetadata means that the upstream answered, and has no metadata.
 var errNoMetadata = errors.New("the upstream publishes no metadata")
 
-// fetchDocuments reads the metadata that lies under the path of base: the OpenID Connect document and the OAuth
-// one, either of which may be nil. public is what the upstream is called in Host and X-Forwarded-*.
-func fetchDocuments(ctx context.Context, client *http.Client, base, public *url.URL) (oidc, oauth *document, err error) {
-	path := strings.TrimSuffix(base.EscapedPath(), "/")
-	oidc, err = fetchFirst(ctx, client, base, public, path+oidcWellKnown, path+oidcWellKnown+"/")
+// fetchDocuments reads the metadata that lies under the path of the upstream's URL: the OpenID Connect document and
+// the OAuth one, either of which may be nil. public is what the upstream is called in Host and X-Forwarded-*.
+func (u *upstream) fetchDocuments(ctx context.Context, public *url.URL) (oidc, oauth *document, err error) {
+	path := strings.TrimSuffix(u.issuer.UpstreamURL.EscapedPath(), "/")
+	oidc, err = u.fetchFirst(ctx, public, path+oidcWellKnown, path+oidcWellKnown+"/")
 	if err != nil && !errors.Is(err, errNoMetadata) {
 		return nil, nil, err
 	}
-	oauth, err = fetchFirst(ctx, client, base, public, oauthWellKnown+path, path+oauthWellKnown)
+	oauth, err = u.fetchFirst(ctx, public, oauthWellKnown+path, path+oauthWellKnown)
 	if err != nil && !errors.Is(err, errNoMetadata) {
 		return nil, nil, err
 	}
@@ -59,12 +59,12 @@ func fetchDocuments(ctx context.Context, client *http.Client, base, public *url.
 }
 
 // fetchFirst returns the first document that one of the candidates has.
-func fetchFirst(ctx context.Context, client *http.Client, base, public *url.URL, candidates ...string) (*document, error) {
+func (u *upstream) fetchFirst(ctx context.Context, public *url.URL, candidates ...string) (*document, error) {
 	for i, path := range candidates {
 		if i > 0 && path == candidates[0] {
 			continue
 		}
-		doc, err := fetchDocument(ctx, client, base, public, path)
+		doc, err := u.fetchDocument(ctx, public, path)
 		if err == nil || !errors.Is(err, errNoMetadata) {
 			return doc, err
 		}
@@ -72,8 +72,8 @@ func fetchFirst(ctx context.Context, client *http.Client, base, public *url.URL,
 	return nil, errNoMetadata
 }
 
-func fetchDocument(ctx context.Context, client *http.Client, base, public *url.URL, path string) (*document, error) {
-	target := base.Scheme + "://" + base.Host + path
+func (u *upstream) fetchDocument(ctx context.Context, public *url.URL, path string) (*document, error) {
+	target := u.issuer.UpstreamURL.Scheme + "://" + u.issuer.UpstreamURL.Host + path
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
 		return nil, err
@@ -84,12 +84,15 @@ func fetchDocument(ctx context.Context, client *http.Client, base, public *url.U
 	req.Header.Set("X-Forwarded-Proto", public.Scheme)
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "pargate")
-	res, err := client.Do(req)
+	req.Header.Set(hopHeader, u.hop)
+	res, err := u.client.Do(req)
 	if err != nil {
-		return nil, err
+		return nil, kindOf(err)
 	}
 	defer res.Body.Close()
 	switch {
+	case res.StatusCode == http.StatusLoopDetected:
+		return nil, fmt.Errorf("UPSTREAM_URL %s leads back to this gateway", u.issuer.UpstreamURL)
 	case res.StatusCode >= 500 || res.StatusCode == http.StatusTooManyRequests:
 		return nil, fmt.Errorf("%s answers %s", path, res.Status)
 	case res.StatusCode != http.StatusOK:
@@ -98,7 +101,7 @@ func fetchDocument(ctx context.Context, client *http.Client, base, public *url.U
 	raw, err := io.ReadAll(io.LimitReader(res.Body, maxMetadata+1))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("reading %s: %w", path, err)
+		return nil, fmt.Errorf("reading %s: %w", path, kindOf(err))
 	case len(raw) > maxMetadata:
 		return nil, fmt.Errorf("%s has more than %d bytes", path, maxMetadata)
 	}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"unicode"
 
 	"pargate/rewrite"
 )
@@ -38,7 +39,7 @@ func newPaths(exact map[string]place) *paths {
 	p := &paths{exact: exact}
 	for literal, where := range exact {
 		if where == atAuthorize {
-			p.protected = append(p.protected, foldPath(literal))
+			p.protected = append(p.protected, spellings(literal)...)
 		}
 	}
 	return p
@@ -52,8 +53,7 @@ func (p *paths) classify(raw string) place {
 		return where
 	}
 	where := elsewhere
-	for range 4 {
-		folded := foldPath(raw)
+	for _, folded := range spellings(raw) {
 		for _, endpoint := range p.protected {
 			switch rest, ok := strings.CutPrefix(folded, endpoint); {
 			case !ok:
@@ -63,13 +63,22 @@ func (p *paths) classify(raw string) place {
 				where = below
 			}
 		}
+	}
+	return where
+}
+
+// spellings returns what a path is, folded, to servers that decode it up to three times.
+func spellings(raw string) []string {
+	all := []string{foldPath(raw)}
+	for range 3 {
 		decoded := rewrite.UnescapePath(raw)
 		if decoded == raw {
 			break
 		}
 		raw = decoded
+		all = append(all, foldPath(raw))
 	}
-	return where
+	return all
 }
 
 // foldPath returns the form in which spellings of one path are equal.
@@ -84,7 +93,7 @@ func foldPath(p string) string {
 	segments := strings.Split(p, "/")
 	for i, segment := range segments {
 		segment, _, _ = strings.Cut(segment, ";")
-		segments[i] = strings.TrimFunc(segment, func(r rune) bool { return r <= ' ' || r == 0x7f })
+		segments[i] = strings.TrimFunc(segment, func(r rune) bool { return r <= ' ' || r == 0x7f || unicode.IsSpace(r) })
 	}
 	p = path.Clean("/" + strings.Join(segments, "/"))
 	if p != "/" {

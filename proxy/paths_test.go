@@ -43,6 +43,16 @@ func TestAnAuthorizationEndpointAtTheRootProtectsEverything(t *testing.T) {
 	}
 }
 
+func TestAnAuthorizationEndpointWithEscapesHasTheSameSpellings(t *testing.T) {
+	t.Parallel()
+	p := newPaths(map[string]place{"/realms/My%20Realm/%C3%A4uth": atAuthorize})
+	for _, path := range []string{"/realms/M%79%20Realm/%C3%A4uth", "/realms/My%2520Realm/%C3%A4uth", "/realms/My%20Realm/%c3%84uth", "/realms/My Realm/äuth", "/realms/My%20Realm/%c3%a4uth/x"} {
+		if got := p.classify(path); !got.protected() {
+			t.Errorf("classify(%q) = %d", path, got)
+		}
+	}
+}
+
 func TestRawPathIsTheRequestLines(t *testing.T) {
 	t.Parallel()
 	for target, want := range map[string]string{

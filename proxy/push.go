@@ -16,7 +16,7 @@ import (
 // push is the pushed authorization request endpoint (RFC 9126 §2).
 func (s *Server) push(w http.ResponseWriter, r *http.Request) error {
 	// 1. Decode the form, and take the credentials out of it.
-	cred, params, err := s.decodePush(w, r)
+	cred, params, err := s.decodePush(r)
 	if err != nil {
 		return err
 	}
@@ -49,11 +49,8 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request) error {
 	return writeCreated(w, ref, s.PushLifetime)
 }
 
-// pushTimeout bounds how long a push may take to arrive.
-const pushTimeout = 10 * time.Second
-
 // decodePush reads the form. Nothing is ever read from the query: it would stand in logs.
-func (s *Server) decodePush(w http.ResponseWriter, r *http.Request) (client.Credentials, oauth.Params, error) {
+func (s *Server) decodePush(r *http.Request) (client.Credentials, oauth.Params, error) {
 	none := client.Credentials{}
 	switch mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); {
 	case exchangeOf(r).endpoints == nil:
@@ -67,8 +64,6 @@ func (s *Server) decodePush(w http.ResponseWriter, r *http.Request) (client.Cred
 	case hasCredentials(r.URL.RawQuery):
 		return none, nil, oauth.InvalidRequest("credentials do not belong in the query; change them, they are in logs now")
 	}
-	// Not every connection has deadlines; one that has none is bounded by its listener.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(pushTimeout))
 	body, err := readAtMost(r, s.MaxPushBytes)
 	if err != nil {
 		return none, nil, err
@@ -92,7 +87,9 @@ func readAtMost(r *http.Request, limit int64) ([]byte, error) {
 	case err != nil:
 		return nil, errIncomplete(err)
 	case r.ContentLength > limit || int64(len(body)) > limit:
-		io.CopyN(io.Discard, r.Body, 4*limit) // as far as it goes
+		if r.Header.Get("Expect") == "" { // who waits for a word before sending gets one
+			io.CopyN(io.Discard, r.Body, 4*limit) // as far as it goes
+		}
 		return nil, errTooLarge(limit)
 	}
 	return body, nil

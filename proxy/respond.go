@@ -71,9 +71,13 @@ func (s *Server) logRefusal(r *http.Request, err error) {
 		zap.Int("status", told.Status), zap.String("reason", clip(told.Error(), 512)))
 }
 
-func methodNotSupported() error {
+func methodNotSupported(allowed string) error {
 	return &oauth.Error{Status: http.StatusMethodNotAllowed, Code: oauth.CodeInvalidRequest,
-		Description: "the method is not supported", Header: http.Header{"Allow": {"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}}}
+		Description: "the method is not supported", Header: http.Header{"Allow": {allowed}}}
+}
+
+func loopDetected() error {
+	return &oauth.Error{Status: http.StatusLoopDetected, Code: oauth.CodeServerError, Description: "UPSTREAM_URL leads back to this gateway"}
 }
 
 func errTooLarge(limit int64) error {

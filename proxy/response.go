@@ -24,6 +24,7 @@ var responseSteps = []struct {
 	run  func(*reply) error
 }{
 	{"recognise", (*reply).recognise},
+	{"guard", (*reply).guard},
 	{"finish", (*reply).finish},
 	{"iss", (*reply).addIssuer},
 	{"headers", (*reply).setHeaders},
@@ -50,10 +51,7 @@ func (r *reply) flows() ([]openFlow, error) {
 	if r.hasLive {
 		return r.live, nil
 	}
-	for _, cookie := range r.x.flows {
-		if cookie.finished {
-			continue
-		}
+	for _, cookie := range r.x.liveCookies() {
 		party := pushstore.Party{Issuer: r.x.endpoints.issuer, ClientID: cookie.clientID}
 		flow, err := r.server.Store.Flow(detached(r.Request), party, cookie.reference, cookie.owner())
 		switch {
@@ -66,16 +64,6 @@ func (r *reply) flows() ([]openFlow, error) {
 	}
 	r.hasLive = true
 	return r.live, nil
-}
-
-// inFlow reports whether the browser has a live flow, as far as its cookies say.
-func (r *reply) inFlow() bool {
-	for _, cookie := range r.x.flows {
-		if !cookie.finished {
-			return true
-		}
-	}
-	return false
 }
 
 // setHeaders sets what holds on the trip: nothing is cached, no address is told to others, and nothing of the
@@ -93,12 +81,21 @@ func (r *reply) setHeaders() error {
 		return nil
 	}
 	r.Header.Set("Cache-Control", "no-store")
+	r.settleCookie()
 	if r.response != nil {
 		r.Header.Set("Referrer-Policy", "no-referrer")
 	} else {
 		r.Header.Set("Referrer-Policy", "same-origin") // Django and Rails check the Referer of their forms
 	}
 	return nil
+}
+
+// settleCookie sets the cookie of a flow again that this first visit has claimed. Another tab of the browser that
+// came at the same time may have been given another secret meanwhile, with which nothing opens.
+func (r *reply) settleCookie() {
+	if flow := r.x.flow; flow != nil && hasMarker(r.x.rawQuery) && (r.response == nil || r.response.flow == nil || r.response.flow.cookie.name != flow.cookie.name) {
+		r.Header.Add("Set-Cookie", r.x.jar.set(flow.cookie))
+	}
 }
 
 // dropOwnCookies drops cookies of the upstream's that have a flow cookie's name. Those that the gateway sets are

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net/http"
+	"time"
 
 	"pargate/proxy/oauth"
 )
@@ -16,9 +17,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	x := exchangeOf(r)
 	if r.Method == http.MethodConnect || r.Method == http.MethodTrace {
-		s.json(w, r, func(http.ResponseWriter, *http.Request) error { return methodNotSupported() })
+		s.json(w, r, func(http.ResponseWriter, *http.Request) error {
+			return methodNotSupported("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+		})
 		return
 	}
+	if r.Header.Get(hopHeader) == s.hop {
+		s.page(w, r, func(http.ResponseWriter, *http.Request) error { return loopDetected() })
+		return
+	}
+	limitReading(w, r, s.BodyTimeout)
 	switch x.place {
 	case atPush:
 		s.json(w, r, s.push)
@@ -50,6 +58,19 @@ func (s *Server) pass(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.forward(w, r)
+}
+
+// limitReading gives the rest of the request that long to arrive; zero means for ever.
+func limitReading(w http.ResponseWriter, r *http.Request, limit time.Duration) {
+	if !hasBody(r) {
+		return
+	}
+	var deadline time.Time
+	if limit > 0 {
+		deadline = time.Now().Add(limit)
+	}
+	// Not every connection has deadlines; one that has none is bounded by what serves it.
+	_ = http.NewResponseController(w).SetReadDeadline(deadline)
 }
 
 // head answers without asking anybody: two servers in use issue a code to a HEAD.

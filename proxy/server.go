@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/x509"
 	"errors"
 	"net/http"
@@ -35,6 +36,7 @@ type Options struct {
 
 	TrustedProxies  []netip.Prefix // whose X-Forwarded-For is believed
 	UpstreamTimeout time.Duration  // until the upstream's response headers; zero means 30 s
+	BodyTimeout     time.Duration  // for a body that the gateway itself reads or refuses to arrive; zero means 10 s
 	UpstreamRoots   *x509.CertPool // nil: the system's
 
 	Now func() time.Time // nil: time.Now
@@ -49,6 +51,7 @@ type Server struct {
 	trusted  trusted
 	limiter  *limiter
 	resume   map[string]bool
+	hop      string // names this process, for hopHeader
 }
 
 // New returns a gateway. It opens no connection.
@@ -60,7 +63,7 @@ func New(o Options) (*Server, error) {
 		return nil, errors.New("proxy: no store")
 	}
 	o.setDefaults()
-	s := &Server{Options: o, trusted: o.TrustedProxies, limiter: newLimiter(o.PushRate, o.Now), resume: map[string]bool{}}
+	s := &Server{Options: o, trusted: o.TrustedProxies, limiter: newLimiter(o.PushRate, o.Now), resume: map[string]bool{}, hop: rand.Text()}
 	for _, name := range append([]string{"login_verifier", "consent_verifier", "g_continue"}, o.ResumeParams...) {
 		s.resume[name] = true
 	}
@@ -69,6 +72,7 @@ func New(o Options) (*Server, error) {
 		issuer: o.Issuer,
 		policy: policy{patchMetadata: o.PatchMetadata, requirePAR: o.PARRequired},
 		client: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		hop:    s.hop,
 		log:    o.Log,
 	}
 	s.jars = map[string]*jar{"https": newJar(true, o.FlowLifetime, o.Now), "http": newJar(false, o.FlowLifetime, o.Now)}
@@ -97,6 +101,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.UpstreamTimeout == 0 {
 		o.UpstreamTimeout = 30 * time.Second
+	}
+	if o.BodyTimeout == 0 {
+		o.BodyTimeout = 10 * time.Second
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -27,6 +27,7 @@ type upstream struct {
 	issuer Issuer
 	policy policy
 	client *http.Client // for metadata
+	hop    string       // names this process, for hopHeader
 	log    *zap.Logger
 
 	current atomic.Pointer[endpoints] // nil until the first reading succeeds
@@ -114,7 +115,7 @@ func (u *upstream) read(ctx context.Context) (*endpoints, error) {
 	if public == nil {
 		public = u.issuer.UpstreamURL
 	}
-	oidc, oauth, err := fetchDocuments(ctx, u.client, u.issuer.UpstreamURL, public)
+	oidc, oauth, err := u.fetchDocuments(ctx, public)
 	if errors.Is(err, errNoMetadata) {
 		return u.issuer.resolveStatic()
 	}
@@ -130,7 +131,7 @@ func (u *upstream) read(ctx context.Context) (*endpoints, error) {
 	if renamed.PublicURL = publicOf(oidc, oauth); renamed.PublicURL == nil {
 		return nil, err
 	}
-	if oidc, oauth, err = fetchDocuments(ctx, u.client, u.issuer.UpstreamURL, renamed.PublicURL); err != nil {
+	if oidc, oauth, err = u.fetchDocuments(ctx, renamed.PublicURL); err != nil {
 		return nil, err
 	}
 	return renamed.resolve(oidc, oauth, u.policy)
@@ -188,7 +189,7 @@ func (d Discovery) String() string {
 func (s *Server) Discover(ctx context.Context) (Discovery, error) {
 	e, err := s.upstream.read(ctx)
 	if err != nil {
-		return Discovery{}, fmt.Errorf("upstream: %w", withoutURL(err))
+		return Discovery{}, fmt.Errorf("upstream: %w", err)
 	}
 	d := Discovery{Issuer: e.issuer, Authorize: e.authorize, NativePush: e.native}
 	if e.push != "" {

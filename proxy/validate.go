@@ -136,14 +136,31 @@ func (p *pushed) checkRedirectURI() error {
 	}
 	registered := p.client.HasRedirectURI(p.redirectURI())
 	if p.client.RedirectURIs != nil && !registered {
-		return oauth.InvalidRequest("redirect_uri is not registered for this client").Because(
-			fmt.Errorf("got %q, registered are %q", clip(p.redirectURI(), 256), p.client.RedirectURIs))
+		return oauth.InvalidRequest("redirect_uri is not registered for this client").Because(differenceTo(u, p.client.RedirectURIs))
 	}
 	// The response must leave the gateway's origin to be told from the login's own redirects.
 	if sameOrigin(u, p.known.public) && (!registered || p.known.places.classify(pathOf(u)).protected()) {
 		return oauth.InvalidRequest("redirect_uri is at the authorization server itself")
 	}
 	return nil
+}
+
+// differenceTo says for the log how a redirect_uri differs from the registered one that is nearest to it. What was
+// sent is not repeated: it may hold secrets.
+func differenceTo(sent *url.URL, registered []string) error {
+	best, nearest := -1, "none"
+	parts := []string{"scheme", "host", "path", "query"}
+	for _, uri := range registered {
+		u, err := url.Parse(uri)
+		if err != nil {
+			continue
+		}
+		equal := slices.Index([]bool{sent.Scheme == u.Scheme, sent.Host == u.Host, sent.EscapedPath() == u.EscapedPath(), false}, false)
+		if equal > best {
+			best, nearest = equal, uri
+		}
+	}
+	return fmt.Errorf("its %s differs from the nearest registered one, which is %s", parts[max(best, 0)], nearest)
 }
 
 func (p *pushed) checkScope() error {
@@ -231,7 +248,7 @@ func (p *pushed) checkPrompt() error {
 func (p *pushed) checkMaxAge() error {
 	value := p.params.Get(oauth.ParamMaxAge)
 	if _, err := strconv.ParseUint(value, 10, 32); value != "" && err != nil {
-		return oauth.InvalidRequest("max_age is not a number of seconds").Because(err)
+		return oauth.InvalidRequest("max_age is not a number of seconds")
 	}
 	return nil
 }

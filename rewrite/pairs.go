@@ -3,6 +3,8 @@ package rewrite
 import (
 	"iter"
 	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -33,12 +35,25 @@ func pairs(s, separators string) iter.Seq[Pair] {
 				continue
 			}
 			name, value, _ := strings.Cut(raw, "=")
-			if !yield(Pair{Raw: raw, Name: unescapeLeniently(name), Value: unescapeLeniently(value)}) {
+			if !yield(Pair{Raw: raw, Name: unescapeName(name), Value: unescapeLeniently(value)}) {
 				return
 			}
 		}
 	}
 }
+
+// unescapeName decodes a name, also where it is escaped as %uXXXX, which ASP.NET takes for a UTF-16 code unit.
+func unescapeName(name string) string {
+	if strings.Contains(name, "%u") || strings.Contains(name, "%U") {
+		name = utf16Escape.ReplaceAllStringFunc(name, func(escape string) string {
+			code, _ := strconv.ParseUint(escape[2:], 16, 16) // four hexadecimal digits
+			return url.QueryEscape(string(rune(code)))
+		})
+	}
+	return unescapeLeniently(name)
+}
+
+var utf16Escape = regexp.MustCompile(`%[uU][0-9A-Fa-f]{4}`)
 
 // unescapeLeniently decodes every escape that is one and leaves the others.
 func unescapeLeniently(s string) string {

@@ -12,7 +12,7 @@ import (
 func HasResponseName(query string) bool {
 	for pair := range Pairs(query) {
 		switch pair.Name {
-		case "code", "id_token", "access_token", "error", "response", "iss":
+		case "code", "id_token", "access_token", "error", "response", "state", "iss":
 			return true
 		}
 	}
@@ -29,15 +29,17 @@ type Response struct {
 	target   *url.URL
 	State    string // empty when there is none
 	Error    bool   // carries error
+	Grants   bool   // carries code, id_token, access_token or response
 	signed   bool   // carries response alone: everything else, iss too, is inside the JWT (JARM)
 	fragment bool   // the parameters are in the fragment
 }
 
 // ParseResponse reads an absolute location and reports whether it carries an authorization response at all.
 func ParseResponse(location string) (Response, bool) {
+	location = withoutBlanks(location)
 	// A bad escape in the fragment hides no response: net/url would refuse it, browsers do not.
 	before, fragment, _ := strings.Cut(location, "#")
-	target, err := url.Parse(before)
+	target, err := url.Parse(withPlainSlashes(before))
 	if err != nil || !target.IsAbs() {
 		return Response{}, false
 	}
@@ -50,6 +52,31 @@ func ParseResponse(location string) (Response, bool) {
 	return r, r.read(fragment)
 }
 
+// withoutBlanks takes out what browsers do not see in a location: blanks around it, tabs and line ends in it (WHATWG
+// URL §4.4).
+func withoutBlanks(location string) string {
+	location = strings.Trim(location, " \t\r\n")
+	if !strings.ContainsAny(location, "\t\r\n") {
+		return location
+	}
+	return strings.NewReplacer("\t", "", "\r", "", "\n", "").Replace(location)
+}
+
+// withPlainSlashes writes an http or https location as browsers read it: slashes for backslashes before the query,
+// and two of them before the host.
+func withPlainSlashes(location string) string {
+	scheme, rest, found := strings.Cut(location, ":")
+	if !found || !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
+		return location
+	}
+	place, query, hasQuery := strings.Cut(rest, "?")
+	place = "//" + strings.TrimLeft(strings.ReplaceAll(place, `\`, "/"), "/")
+	if hasQuery {
+		place += "?" + query
+	}
+	return scheme + ":" + place
+}
+
 // read takes the response's parameters from one encoded part and reports whether there are any.
 func (r *Response) read(encoded string) (found bool) {
 	r.State = ""
@@ -57,17 +84,22 @@ func (r *Response) read(encoded string) (found bool) {
 	for pair := range pairs(encoded, "&") {
 		switch pair.Name {
 		case "code", "id_token", "access_token":
-			plain = true
+			plain, r.Grants = true, true
 		case "error":
 			plain, r.Error = true, true
 		case "response":
-			signed = true
+			signed, r.Grants = true, true
 		case "state":
 			r.State = pair.Value
 		}
 	}
 	r.signed = signed && !plain
 	return signed || plain
+}
+
+// OnOrigin reports whether the response goes to an address of that scheme, host and port.
+func (r Response) OnOrigin(origin *url.URL) bool {
+	return strings.EqualFold(r.target.Scheme, origin.Scheme) && hostOf(r.target) == hostOf(origin)
 }
 
 // LeadsTo reports whether the response goes to redirectURI: scheme and host without regard to case, the port, the
@@ -103,10 +135,10 @@ func hostOf(u *url.URL) string {
 }
 
 func pathOf(u *url.URL) string {
-	if u.Path == "" && u.Host != "" {
-		return "/"
+	if u.Host == "" {
+		return u.Path
 	}
-	return u.Path
+	return u.ResolveReference(&url.URL{Path: "/" + strings.TrimPrefix(u.Path, "/")}).Path // without dot segments
 }
 
 // WithIssuer returns the location with iss in it, beside the response's other parameters (RFC 9207 §2). One that

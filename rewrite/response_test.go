@@ -95,13 +95,15 @@ func TestLeadsTo(t *testing.T) {
 		{"another scheme", "https://app.example/cb", "http://app.example/cb?code=x", false},
 		{"another path", "https://app.example/cb", "https://app.example/cb/?code=x", false},
 		{"the path's case", "https://app.example/cb", "https://app.example/CB?code=x", false},
-		{"a dot segment", "https://app.example/cb", "https://app.example/x/../cb?code=x", false},
-		{"a backslash", "https://app.example/cb", `https://app.example\cb?code=x`, false},
+		{"a dot segment", "https://app.example/cb", "https://app.example/x/../cb?code=x", true},
+		{"a backslash", "https://app.example/cb", `https://app.example\cb?code=x`, true},
 		{"a backslash in front of the at sign", "https://app.example/cb", `https://evil.example\@app.example/cb?code=x`, false},
-		{"backslashes for slashes", "https://app.example/cb", `https:\\app.example\cb?code=x`, false},
-		{"no slashes", "https://app.example/cb", "https:app.example/cb?code=x", false},
-		{"one slash", "https://app.example/cb", "https:/app.example/cb?code=x", false},
-		{"three slashes", "https://app.example/cb", "https:///app.example/cb?code=x", false},
+		{"backslashes for slashes", "https://app.example/cb", `https:\\app.example\cb?code=x`, true},
+		{"no slashes", "https://app.example/cb", "https:app.example/cb?code=x", true},
+		{"one slash", "https://app.example/cb", "https:/app.example/cb?code=x", true},
+		{"three slashes", "https://app.example/cb", "https:///app.example/cb?code=x", true},
+		{"a tab", "https://app.example/cb", "https://app.exa\tmple/c\tb?co\tde=x", true},
+		{"blanks around it", "https://app.example/cb", " https://app.example/cb?code=x ", true},
 		{"own pair missing", "https://app.example/cb?a=1", "https://app.example/cb?code=x", false},
 		{"own pair changed", "https://app.example/cb?a=1", "https://app.example/cb?a=2&code=x", false},
 		{"own pair once instead of twice", "https://app.example/cb?a=1&a=1", "https://app.example/cb?a=1&code=x", false},
@@ -198,6 +200,9 @@ func FuzzResponse(f *testing.F) {
 		f.Add(seed[0], seed[1])
 	}
 	f.Fuzz(func(t *testing.T, location, redirectURI string) {
+		if strings.ContainsAny(location, " \t\r\n\\") || strings.Contains(location, "/.") || strings.HasPrefix(location, "http") && !strings.Contains(location, "://") {
+			return // browsers read these otherwise than net/url; the table has them
+		}
 		r, is := rewrite.ParseResponse(location)
 		if !is {
 			return

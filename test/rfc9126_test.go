@@ -604,6 +604,40 @@ func TestRFC9126AuthorizationEndpoint(t *testing.T) {
 			}
 			wantUntouched(t, g)
 		}},
+		{"RFC 9101 §6.3 a form beside them cannot stand against the push", func(t *testing.T) {
+			g := harness.Start(t, harness.Setup{})
+			uri := g.Push(t, "web", "s3cret", harness.Form())
+			b := harness.NewBrowser(g.URL)
+			b.Open(t, "web", uri)
+			before := len(g.Upstream.Requests())
+			for _, body := range []string{"user=a&redirect_uri=https://evil.example/", "user=a&[redirect_uri]=x", "user=a&scope]=admin", "user=a;Scope=x", "%u0073cope=admin"} {
+				wantPage(t, g, b.Post(t, harness.Short("web", uri), body), 400, "invalid_request")
+			}
+			if res := b.Post(t, harness.Short("web", uri), "x=1", setHeader("Content-Type", "multipart/form-data; boundary=x")); res.Status != 415 {
+				t.Errorf("multipart: %d", res.Status)
+			}
+			if res := b.Post(t, harness.Short("web", uri), strings.Repeat("x", 65<<10)); res.Status != 413 {
+				t.Errorf("a long form: %d", res.Status)
+			}
+			if len(g.Upstream.Requests()) != before {
+				t.Errorf("the upstream got %v", g.Upstream.Last())
+			}
+			b.Post(t, harness.Short("web", uri), "user=a&password=p%E4ss%zz")
+			if got := g.Upstream.Last(); got.Body != "user=a&password=p%E4ss%zz" || got.Query().Get("state") != "st4te" {
+				t.Errorf("a login form: %s %s", got.Target, got.Body)
+			}
+		}},
+		{"only GET and POST open a reference", func(t *testing.T) {
+			g := harness.Start(t, harness.Setup{})
+			uri := g.Push(t, "web", "s3cret", harness.Form())
+			b := harness.NewBrowser(g.URL)
+			b.Open(t, "web", uri)
+			for _, method := range []string{"PUT", "OPTIONS", "DELETE", "get"} {
+				if res := b.Do(t, method, harness.Short("web", uri), nil); res.Status != 405 || res.Header.Get("Allow") != "GET, HEAD, POST" {
+					t.Errorf("%s: %d", method, res.Status)
+				}
+			}
+		}},
 		{"RFC 9101 §6.3 everything beside them is ignored", func(t *testing.T) {
 			g := harness.Start(t, harness.Setup{})
 			uri := g.Push(t, "web", "s3cret", harness.Form())
@@ -736,6 +770,15 @@ func requiredForAll(t *testing.T) {
 			t.Errorf("request= at %s: %d", path, res.Status)
 		}
 	}
+	for _, names := range []string{"[client_id]=web&[response_type]=code&[redirect_uri]=x", "client_id]=web&response_type]=code", "%5Bclient_id%5D=web&%5Bscope%5D=x",
+		"%u0063lient_id=web&response_type=code", "%EF%BB%BFclient_id=web&redirect_uri=x", "client.id=web"} {
+		if res := b.Get(t, "/authorize?"+names); res.Status != 400 {
+			t.Errorf("GET %s: %d", names, res.Status)
+		}
+		if res := b.Post(t, "/authorize", names); res.Status != 400 {
+			t.Errorf("POST %s: %d", names, res.Status)
+		}
+	}
 	for mediaType, status := range map[string]int{"multipart/form-data; boundary=x": 415, "application/json": 415, "text/plain": 415, "": 415,
 		"application/x-www-form-urlencoded; charset=utf-16": 415, "application/x-www-form-urlencoded; charset=iso-8859-1": 400} {
 		if res := b.Post(t, "/authorize", full, setHeader("Content-Type", mediaType)); res.Status != status {
@@ -771,6 +814,8 @@ func requiredForOne(t *testing.T) {
 		harness.Form("client_id", "").Encode():                       400,
 		harness.Form("client_id", "").Encode() + "&client_id=%zz":    400,
 		harness.Form("client_id", "").Encode() + "&Client_Id=strict": 400,
+		harness.Form().Encode() + "&[client_id]=strict":              400,
+		harness.Form().Encode() + "&%u0063lient_id=strict":           400,
 	} {
 		if res := b.Get(t, "/authorize?"+query); res.Status != want {
 			t.Errorf("%s: %d, want %d", query, res.Status, want)

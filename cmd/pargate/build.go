@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -29,19 +30,23 @@ type gateway struct {
 // settings: a file that they name cannot be used.
 func build(cfg *config.Config, log *zap.Logger) (*gateway, error) {
 	g := &gateway{}
-	var err error
-	if cfg.ClientsFile != "" {
-		if g.clients, err = client.Load(cfg.ClientsFile); err != nil {
-			return nil, fmt.Errorf("CLIENTS_FILE: %w", err)
+	var problems []error
+	note := func(setting string, err error) {
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", setting, err))
 		}
 	}
-	roots, err := certificates(cfg.UpstreamCAFile)
-	if err != nil {
-		return nil, fmt.Errorf("UPSTREAM_CA_FILE: %w", err)
+	var err error
+	if cfg.ClientsFile != "" {
+		g.clients, err = client.Load(cfg.ClientsFile)
+		note("CLIENTS_FILE", err)
 	}
+	roots, err := certificates(cfg.UpstreamCAFile)
+	note("UPSTREAM_CA_FILE", err)
 	store, err := g.openStore(cfg)
-	if err != nil {
-		return nil, fmt.Errorf("REDIS_URL: %w", err)
+	note("REDIS_URL", err)
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
 	}
 	g.server, err = proxy.New(proxy.Options{
 		Issuer: proxy.Issuer{

@@ -53,7 +53,7 @@ func listenAndServe(ctx context.Context, cfg *config.Config, g *gateway, log *za
 		return fmt.Errorf("LISTEN_ADDR: %w", err)
 	}
 	var stopping atomic.Bool
-	servers := []*http.Server{newHTTPServer(g.server, log)}
+	servers := []*http.Server{newHTTPServer(closingWhen(&stopping, g.server), log)}
 	failed := make(chan error, 2)
 	start := func(s *http.Server, l net.Listener) {
 		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -91,6 +91,17 @@ func listenAndServe(ctx context.Context, cfg *config.Config, g *gateway, log *za
 	return errors.Join(err, shutdown(servers, cfg.ShutdownTimeout))
 }
 
+// closingWhen tells clients to open a new connection for their next request once the process is stopping: to another
+// one, as the readiness fails. An idle connection that is cut could be cut under a request.
+func closingWhen(stopping *atomic.Bool, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if stopping.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // waitUnless waits for d, or until a listener has failed.
 func waitUnless(failed <-chan error, d time.Duration) {
 	select {
@@ -118,8 +129,8 @@ func newHTTPServer(h http.Handler, log *zap.Logger) *http.Server {
 		Handler:                      h,
 		ReadHeaderTimeout:            10 * time.Second,
 		IdleTimeout:                  75 * time.Second,
-		MaxHeaderBytes:               32 << 10,
-		DisableGeneralOptionsHandler: true, // OPTIONS * is the upstream's to answer
+		MaxHeaderBytes:               64 << 10, // Kerberos tickets are large
+		DisableGeneralOptionsHandler: true,     // OPTIONS * is the upstream's to answer
 		ErrorLog:                     errorLog,
 	}
 }

@@ -21,15 +21,19 @@ var nobody = &Client{AuthMethods: []string{MethodBasic, MethodPost}}
 // Authenticate returns the client that cred proves (RFC 9126 §2.1, step 1). Every failure is invalid_client in
 // one wording; only who has the right secret is told that the method is the wrong one.
 func (r *Registry) Authenticate(cred Credentials) (*Client, error) {
-	c, err := r.identify(cred)
+	named, err := r.identify(cred)
 	if err != nil {
 		return nil, err
 	}
-	known := c != nil
-	if !known {
-		c = nobody
+	// Two clients may be called alike in the two encodings of Basic: the one with this secret is meant.
+	known, proven := len(named) > 0, false
+	c := nobody
+	for i, candidate := range append(named, nobody) {
+		matches := candidate.matchesSecret(cred.proof.value().secrets) && i < len(named)
+		if i == 0 || matches && !proven {
+			c, proven = candidate, matches
+		}
 	}
-	proven := c.matchesSecret(cred.proof.value().secrets) && known
 	allowed := slices.Contains(c.AuthMethods, cred.Method)
 	switch {
 	case cred.Method == MethodNone && known && allowed:
@@ -45,12 +49,14 @@ func (r *Registry) Authenticate(cred Credentials) (*Client, error) {
 
 // Identify returns the client that cred names, proven or not; nil when there is none.
 func (r *Registry) Identify(cred Credentials) *Client {
-	c, _ := r.identify(cred)
-	return c
+	if named, _ := r.identify(cred); len(named) > 0 {
+		return named[0]
+	}
+	return nil
 }
 
-// identify finds the client that cred names. Basic and the body must not name two.
-func (r *Registry) identify(cred Credentials) (*Client, error) {
+// identify finds the clients that cred may name. Basic and the body must not name two.
+func (r *Registry) identify(cred Credentials) ([]*Client, error) {
 	ids := cred.proof.value().ids
 	switch {
 	case len(ids) == 0 && cred.ClientID == "":
@@ -62,12 +68,13 @@ func (r *Registry) identify(cred Credentials) (*Client, error) {
 	case cred.ClientID != "":
 		ids = []string{cred.ClientID}
 	}
+	var named []*Client
 	for _, id := range ids {
 		if c := r.Lookup(id); c != nil {
-			return c, nil
+			named = append(named, c)
 		}
 	}
-	return nil, nil
+	return named, nil
 }
 
 // matchesSecret compares in constant time, and always every text.
