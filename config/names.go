@@ -76,6 +76,9 @@ func hasPrefix(s string, prefixes []string) bool {
 
 // nearest returns the candidate that name is most likely a misspelling of, or nothing.
 func nearest(name string, candidates []string) string {
+	if setting, ok := strings.CutSuffix(name, "_FILE"); ok && slices.Contains(candidates, setting) {
+		return setting // only secrets are read from files
+	}
 	best, least := "", -1
 	for _, candidate := range candidates {
 		if d, ok := slip(strings.ToUpper(name), candidate); ok && (least < 0 || d < least) {

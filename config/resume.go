@@ -15,7 +15,7 @@ func (c *checker) resumeParams() {
 	for _, name := range c.cfg.ResumeParams {
 		folded := foldName(name)
 		switch {
-		case strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`&=+%#;"\`, r) }):
+		case strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`&=+%#;"\[]`, r) }):
 			c.fail("RESUME_PARAMS", "%s is not a parameter name", quote(name))
 		case strings.HasPrefix(folded, "pargate"):
 			c.fail("RESUME_PARAMS", "%s begins with pargate, which is ours", quote(name))
@@ -28,8 +28,5 @@ func (c *checker) resumeParams() {
 	}
 }
 
-// foldName spells a name as the frameworks of authorization servers read it: PHP cuts at [ and turns . into _.
-func foldName(name string) string {
-	name, _, _ = strings.Cut(strings.ToLower(name), "[")
-	return strings.ReplaceAll(name, ".", "_")
-}
+// foldName spells a name as the frameworks of authorization servers read it: PHP turns . into _.
+func foldName(name string) string { return strings.ReplaceAll(strings.ToLower(name), ".", "_") }

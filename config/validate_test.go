@@ -140,7 +140,7 @@ func TestBadValues(t *testing.T) {
 		"TOKEN_PATH=/to#ken":                `"/to#ken" has a query or a fragment`,
 		"AUTHORIZE_PATH=/a,b":               `"b" does not begin with /`,
 		"RESUME_PARAMS=ok,Request_URI":      `"Request_URI" belongs to authorization requests; a browser must not add it`,
-		"RESUME_PARAMS=scope[]":             `"scope[]" belongs to authorization requests; a browser must not add it`,
+		"RESUME_PARAMS=scope[]":             `"scope[]" is not a parameter name`,
 		"RESUME_PARAMS=client.id":           `"client.id" belongs to authorization requests; a browser must not add it`,
 		"RESUME_PARAMS=pargate_x":           `"pargate_x" begins with pargate, which is ours`,
 		"RESUME_PARAMS=a=b":                 `"a=b" is not a parameter name`,
