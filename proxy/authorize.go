@@ -106,30 +106,6 @@ func (s *Server) open(r *http.Request, short shortRequest, cookie flowCookie) (*
 	return &openFlow{Flow: flow, cookie: cookie}, nil
 }
 
-// isNavigation reports whether the request loads a page for somebody to see, as far as the browser says.
-func isNavigation(r *http.Request) bool {
-	switch r.Header.Get("Sec-Fetch-Dest") {
-	case "", "document", "iframe":
-		return !isPrefetch(r)
-	}
-	return false
-}
-
-// isOwnFetch reports whether a script of the upstream's own page sends the request.
-func isOwnFetch(r *http.Request) bool {
-	return !isPrefetch(r) && r.Header.Get("Sec-Fetch-Dest") == "empty" && r.Header.Get("Sec-Fetch-Site") == "same-origin"
-}
-
-func isPrefetch(r *http.Request) bool {
-	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"} {
-		value := strings.ToLower(r.Header.Get(name))
-		if strings.Contains(value, "prefetch") || strings.Contains(value, "prerender") || strings.Contains(value, "preview") {
-			return true
-		}
-	}
-	return false
-}
-
 func checkStillRegistered(c *client.Client, flow *openFlow) error {
 	if c == nil {
 		return deadLink(errors.New("client is no longer registered"))
@@ -144,13 +120,10 @@ func checkStillRegistered(c *client.Client, flow *openFlow) error {
 // reference. Parameters of an authorization request in it could stand against the pushed ones.
 func checkFormBesideReference(r *http.Request) error {
 	x := exchangeOf(r)
-	if !hasBody(r) {
-		return nil
-	}
-	if err := checkForm(r); err != nil {
+	if err := x.checkForm(); err != nil {
 		return err
 	}
-	if name := authorizationNameIn(string(x.body)); name != "" {
+	if name := authorizationNameIn(x.form); name != "" {
 		return malformed(oauth.InvalidRequest("the form repeats parameters of the pushed request").Because(
 			errors.New("the form has " + name)))
 	}

@@ -33,9 +33,7 @@ func (s *Server) bounce(w http.ResponseWriter, r *http.Request, short shortReque
 	switch {
 	case err != nil:
 		return storeTrouble(err, again)
-	case state == pushstore.Absent && x.endpoints.native != "" && !s.mustPush():
-		return s.forward(w, r)
-	case state == pushstore.Absent && x.endpoints.native != "" && isShort(r):
+	case state == pushstore.Absent && x.endpoints.native != "" && (!s.mustPush() || isNativeReference(r)):
 		return s.forward(w, r)
 	case hasCookie:
 		// It is this browser's, or will be found not to be.
@@ -70,7 +68,7 @@ func hasMarker(query string) bool {
 
 // isShort reports whether the request has no parameter but client_id and request_uri.
 func isShort(r *http.Request) bool {
-	for _, part := range []string{r.URL.RawQuery, string(exchangeOf(r).body)} {
+	for _, part := range []string{r.URL.RawQuery, exchangeOf(r).form} {
 		for pair := range rewrite.Pairs(part) {
 			if pair.Name != oauth.ParamClientID && pair.Name != oauth.ParamRequestURI {
 				return false

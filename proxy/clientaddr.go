@@ -7,26 +7,25 @@ import (
 	"strings"
 )
 
-// trusted is the set of peers whose forwarding headers are believed.
-type trusted []netip.Prefix
+// trustedProxies is the set of peers whose forwarding headers are believed.
+type trustedProxies []netip.Prefix
 
-func (t trusted) contains(addr netip.Addr) bool {
+func (t trustedProxies) contains(addr netip.Addr) bool {
 	return slices.ContainsFunc(t, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 // origin is where a request comes from.
 type origin struct {
-	peer    netip.Addr // the other end of the connection
 	client  netip.Addr // the rightmost address that is not a trusted proxy's
 	chain   string     // X-Forwarded-For as it is sent on
 	trusted bool       // the peer is one of the trusted proxies
 }
 
-// originOf reads X-Forwarded-For from right to left, and only as far as trusted proxies have written it.
-func (t trusted) locate(r *http.Request) origin {
+// locate reads X-Forwarded-For from right to left, and only as far as trusted proxies have written it.
+func (t trustedProxies) locate(r *http.Request) origin {
 	addr, _ := netip.ParseAddrPort(r.RemoteAddr)
 	peer := addr.Addr().Unmap()
-	o := origin{peer: peer, client: peer, chain: peer.String()}
+	o := origin{client: peer, chain: peer.String()}
 	if !peer.IsValid() { // a unix socket has no address
 		o.chain = ""
 	}

@@ -9,7 +9,7 @@ import (
 
 func TestForwardedForIsBelievedFromTheRightAndOnlyFromTrustedProxies(t *testing.T) {
 	t.Parallel()
-	proxies := trusted{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
+	proxies := trustedProxies{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
 	for _, c := range []struct {
 		peer          string
 		header        []string

@@ -31,16 +31,16 @@ const (
 	secretSize       = 16
 )
 
-// jar makes and reads the flow cookies of one origin.
-type jar struct {
+// cookieJar makes and reads the flow cookies of one origin.
+type cookieJar struct {
 	prefix   string // __Host-pargate-, or pargate- where the origin is plain http on a loopback address
 	secure   bool
 	lifetime time.Duration // FLOW_TTL
 	now      func() time.Time
 }
 
-func newJar(secure bool, lifetime time.Duration, now func() time.Time) *jar {
-	j := &jar{prefix: "pargate-", secure: secure, lifetime: lifetime, now: now}
+func newCookieJar(secure bool, lifetime time.Duration, now func() time.Time) *cookieJar {
+	j := &cookieJar{prefix: "pargate-", secure: secure, lifetime: lifetime, now: now}
 	if secure {
 		j.prefix = "__Host-" + j.prefix
 	}
@@ -60,16 +60,16 @@ type flowCookie struct {
 func (c flowCookie) owner() pushstore.Owner { return pushstore.OwnerOf(c.secret) }
 
 // mint makes the cookie of a flow that is about to begin.
-func (j *jar) mint(ref pushstore.Reference, clientID string) flowCookie {
+func (j *cookieJar) mint(ref pushstore.Reference, clientID string) flowCookie {
 	secret := make([]byte, secretSize)
 	rand.Read(secret) // never fails
 	return flowCookie{name: j.nameOf(ref), minute: j.now().Unix() / 60, reference: ref, clientID: clientID, secret: secret}
 }
 
-func (j *jar) nameOf(ref pushstore.Reference) string { return j.prefix + pushstore.Digest(ref) }
+func (j *cookieJar) nameOf(ref pushstore.Reference) string { return j.prefix + pushstore.Digest(ref) }
 
 // isOurs reports whether name is one of a flow cookie, the browser's or an upstream's.
-func (j *jar) isOurs(name string) bool {
+func (j *cookieJar) isOurs(name string) bool {
 	rest, ok := strings.CutPrefix(name, j.prefix)
 	return ok && digestPattern.MatchString(rest)
 }
@@ -78,7 +78,7 @@ var digestPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{8}$`)
 
 // read returns the flow cookies in the order of the header, and the header's other cookies, byte for byte. A name
 // that occurs twice is not believed at all: one of the two was set by somebody else.
-func (j *jar) read(header []string) (flows []flowCookie, others []string) {
+func (j *cookieJar) read(header []string) (flows []flowCookie, others []string) {
 	count := map[string]int{}
 	for _, line := range header {
 		if !strings.Contains(line, j.prefix) {
@@ -144,7 +144,7 @@ func parseFlowCookie(name, value string) (flowCookie, bool) {
 
 // set returns the Set-Cookie value that gives c to the browser. SameSite is None because brokered logins come back
 // by cross-site POST; plain http knows no such cookie, and gets Lax.
-func (j *jar) set(c flowCookie) string {
+func (j *cookieJar) set(c flowCookie) string {
 	encode := base64.RawURLEncoding.EncodeToString
 	value := fmt.Sprintf("1.%d.%s.%s.%s", c.minute, c.reference, encode(c.secret), encode([]byte(c.clientID)))
 	if c.finished {
@@ -154,14 +154,14 @@ func (j *jar) set(c flowCookie) string {
 }
 
 // finish returns the Set-Cookie value that turns c into the owner's mark of a finished flow.
-func (j *jar) finish(c flowCookie) string {
+func (j *cookieJar) finish(c flowCookie) string {
 	c.finished = true
 	return j.set(c)
 }
 
 // evict returns the Set-Cookie values that make room for one more flow: of the live ones, the oldest of the client
 // that has most; of the finished ones, the oldest.
-func (j *jar) evict(flows []flowCookie) []string {
+func (j *cookieJar) evict(flows []flowCookie) []string {
 	var live, finished []flowCookie
 	perClient := map[string]int{}
 	for _, c := range flows {
@@ -198,7 +198,7 @@ func (j *jar) evict(flows []flowCookie) []string {
 	return lines
 }
 
-func (j *jar) line(name, value string, maxAge int) string {
+func (j *cookieJar) line(name, value string, maxAge int) string {
 	c := http.Cookie{Name: name, Value: value, Path: "/", HttpOnly: true, MaxAge: maxAge, SameSite: http.SameSiteLaxMode}
 	if j.secure {
 		c.Secure, c.SameSite = true, http.SameSiteNoneMode

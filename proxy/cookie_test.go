@@ -10,8 +10,8 @@ import (
 	"pargate/pushstore"
 )
 
-func testJar(secure bool) *jar {
-	return newJar(secure, 30*time.Minute, func() time.Time { return time.Unix(1_800_000_000, 0) })
+func testJar(secure bool) *cookieJar {
+	return newCookieJar(secure, 30*time.Minute, func() time.Time { return time.Unix(1_800_000_000, 0) })
 }
 
 func testReference(n int) pushstore.Reference {

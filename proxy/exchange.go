@@ -19,12 +19,12 @@ type exchange struct {
 	place       place
 	path        string // as in the request line
 	origin      origin
-	body        []byte // of a form on a protected path, once it was read
-	bodyRead    bool
-	bodyTooLong bool
+	formState   formState
+	form        string // of a request to a protected path, once it was read
+	bodyArrived bool   // all of the body is here, or none will come
 
 	// for the forwarded request and its response
-	jar      *jar         // nil: not known yet
+	jar      *cookieJar   // nil: not known yet
 	flows    []flowCookie // the browser's flows
 	cookies  []string     // its other cookies
 	flow     *openFlow    // the flow that the request was expanded for; nil: none
@@ -61,16 +61,16 @@ func exchangeOf(r *http.Request) *exchange { return r.Context().Value(exchangeKe
 // the request when it has been served. No query is ever logged.
 func (s *Server) withExchange(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x := &exchange{endpoints: s.upstream.known(), path: rawPath(r), rawQuery: r.URL.RawQuery, origin: s.trusted.locate(r), place: unknownPlace}
+		x := &exchange{endpoints: s.upstream.known(), path: rawPath(r), rawQuery: r.URL.RawQuery, origin: s.proxies.locate(r), place: unknownPlace}
 		x.id = requestID(r, x.origin.trusted)
 		if x.endpoints != nil {
 			x.place = x.endpoints.places.classify(x.path)
-			x.jar = s.jarOf(x.endpoints)
+			x.jar = s.cookieJarOf(x.endpoints)
 			x.flows, x.cookies = x.jar.read(r.Header["Cookie"])
 		} else {
 			// Which cookies are ours depends on the public scheme, which is not known either.
-			_, x.cookies = s.jars["https"].read(r.Header["Cookie"])
-			_, x.cookies = s.jars["http"].read(x.cookies)
+			_, x.cookies = s.cookieJars["https"].read(r.Header["Cookie"])
+			_, x.cookies = s.cookieJars["http"].read(x.cookies)
 			if x.path == s.Issuer.guessPushPath() {
 				x.place = atPush
 			}

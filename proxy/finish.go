@@ -1,136 +1,12 @@
 package proxy
 
 import (
-	"crypto/rand"
 	"errors"
-	"net/http"
-	"net/url"
-	"slices"
 
 	"go.uber.org/zap"
 
-	"pargate/proxy/oauth"
 	"pargate/pushstore"
-	"pargate/rewrite"
 )
-
-// errHeadResponse means that a HEAD was answered with an authorization response, which is not passed on.
-var errHeadResponse = deadLink(errors.New("an authorization response to a HEAD"))
-
-// authorizationResponse is an authorization response of this browser's that the gateway has recognised.
-type authorizationResponse struct {
-	rewrite.Response
-	id        string    // random: it tells this response from a second one
-	flow      *openFlow // whose it is; nil when that cannot be told
-	setCookie string    // the owner's mark, once the flow is finished
-}
-
-// recognise finds out whether this is an authorization response of one of the browser's flows: a Location, whatever
-// the status (one server in use sends 400 with one), that leads to a pushed redirect_uri.
-func (r *reply) recognise() error {
-	response, ok := r.parse()
-	if !ok || len(r.x.liveCookies()) == 0 || !r.mayLeadToClient(response) {
-		return nil
-	}
-	flows, err := r.flows()
-	if err != nil {
-		return r.withhold(err)
-	}
-	var matching []*openFlow
-	for i := range flows {
-		if response.LeadsTo(flows[i].Request.RedirectURI) {
-			matching = append(matching, &flows[i])
-		}
-	}
-	if len(matching) > 0 && r.Request.Method == http.MethodHead {
-		return errHeadResponse // a GET will come, and that one ends the flow
-	}
-	if len(matching) > 0 {
-		r.response = &authorizationResponse{Response: response, id: rand.Text(), flow: r.pick(response, matching)}
-	}
-	return nil
-}
-
-// parse reads the Location as an authorization response.
-func (r *reply) parse() (rewrite.Response, bool) {
-	location := r.Header.Get("Location")
-	if location == "" {
-		return rewrite.Response{}, false
-	}
-	return rewrite.ParseResponse(r.absolute(location))
-}
-
-// mayLeadToClient reports whether the response can be one to a client: one on our own origin (a login page's own
-// ?error) is none, unless a client of the browser's flows is registered there.
-func (r *reply) mayLeadToClient(response rewrite.Response) bool {
-	if !response.OnOrigin(r.x.endpoints.public) {
-		return true
-	}
-	for _, cookie := range r.x.liveCookies() {
-		c := r.server.Clients.Lookup(cookie.clientID)
-		if c != nil && slices.ContainsFunc(c.RedirectURIs, response.LeadsTo) {
-			return true
-		}
-	}
-	return false
-}
-
-// guard is a second line behind the policy on the way in: where every client must push, no code and no token leaves
-// that belongs to no live flow of this browser. It also ends replays of an upstream's last hop.
-func (r *reply) guard() error {
-	if r.response != nil || !r.server.PARRequired || r.x.endpoints == nil {
-		return nil
-	}
-	response, ok := r.parse()
-	if !ok || !response.Grants || response.OnOrigin(r.x.endpoints.public) {
-		return nil
-	}
-	return notPushed(errors.New("the upstream sent an authorization response that belongs to no live flow of this browser"))
-}
-
-// absolute resolves a Location as the browser would.
-func (r *reply) absolute(location string) string {
-	u, err := url.Parse(location)
-	if err != nil || u.IsAbs() {
-		return location
-	}
-	base, err := url.Parse(r.x.endpoints.public.String() + r.x.path)
-	if err != nil {
-		return location
-	}
-	return base.ResolveReference(u).String()
-}
-
-// pick finds the flow of a response among those with its redirect_uri: by state, which may be another tab's; without
-// one by the request's reference, else the only one that pushed no state. Several with one state are told apart
-// only by the reference.
-func (r *reply) pick(response rewrite.Response, matching []*openFlow) *openFlow {
-	var candidates []*openFlow
-	for _, flow := range matching {
-		if flow.Request.State == response.State {
-			candidates = append(candidates, flow)
-		}
-	}
-	own := func(flows []*openFlow) *openFlow {
-		for _, flow := range flows {
-			if r.x.flow != nil && flow.Reference == r.x.flow.Reference {
-				return flow
-			}
-		}
-		return nil
-	}
-	switch {
-	case response.State != "" && len(candidates) == 1:
-		return candidates[0]
-	case response.State != "":
-		return own(candidates)
-	case own(matching) != nil:
-		return own(matching)
-	case !response.Error && len(candidates) == 1:
-		return candidates[0]
-	}
-	return nil
-}
 
 // finish ends the flow: this response passes, a second one does not.
 func (r *reply) finish() error {
@@ -163,20 +39,4 @@ func (r *reply) withhold(cause error) error {
 		again = r.x.shortURL(shortRequest{clientID: r.x.flow.Party.ClientID, ref: r.x.flow.Reference})
 	}
 	return storeTrouble(cause, again)
-}
-
-// addIssuer puts iss into the response (RFC 9207 §2). A response that names another issuer is not passed on.
-func (r *reply) addIssuer() error {
-	if r.response == nil || !r.server.AddIssuer {
-		return nil
-	}
-	location, err := r.response.WithIssuer(r.x.endpoints.issuer)
-	if err != nil {
-		r.server.Log.Error("an authorization response with another iss was withheld", zap.String("request_id", r.x.id))
-		return &refusal{told: (&oauth.Error{Status: http.StatusBadGateway, Code: oauth.CodeServerError,
-			Description: "the authorization response names another issuer"}).Because(err),
-			Title: "This sign-in went wrong", Text: "The answer to this sign-in does not come from where it should." + startAgain}
-	}
-	r.Header.Set("Location", location)
-	return nil
 }

@@ -13,71 +13,100 @@ const (
 	maxFormBytes = 64 << 10 // of a form on a protected path
 )
 
-// formProblem says why a request's body cannot be judged as a form.
-type formProblem int
+// formState is what is known of a request's body on a protected path.
+type formState int
 
 const (
-	noProblem formProblem = iota
-	notAForm
-	tooLong
+	formUnread    formState = iota // nobody has looked yet
+	formAbsent                     // there is no body
+	formRead                       // it is a form, and in exchange.form
+	formTooLong                    // longer than maxFormBytes; what was read is put back
+	formNotJudged                  // something else: another media type, charset or a content encoding
 )
 
-// readForm returns the body of a request to a protected path when it is a form of bearable size, and leaves the
-// request with the same body to be sent on. Any other body is left unread, or what was read is put back.
-func readForm(r *http.Request) ([]byte, error) {
+// readForm looks at the body of a request to a protected path, and leaves the request with the same body to be sent
+// on. Only a form of bearable size is read.
+func readForm(r *http.Request) error {
 	x := exchangeOf(r)
-	if x.bodyRead || !hasBody(r) {
-		return x.body, nil
+	if x.formState != formUnread {
+		return nil
 	}
-	if judgeForm(r) != noProblem {
-		return nil, nil
+	switch {
+	case !hasBody(r):
+		x.formState = formAbsent
+	case !isForm(r.Header):
+		return x.judgeOther(r)
+	case r.ContentLength > maxFormBytes:
+		x.formState = formTooLong
+	default:
+		return x.readForm(r)
 	}
-	x.bodyRead = true
+	return nil
+}
+
+func (x *exchange) readForm(r *http.Request) error {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxFormBytes+1))
 	if err != nil {
-		return nil, errIncomplete(err)
+		return bodyIncomplete(err)
 	}
 	if len(body) > maxFormBytes {
-		r.Body = &rejoined{io.MultiReader(bytes.NewReader(body), r.Body), r.Body}
-		x.bodyTooLong = true
-		return nil, nil
+		x.formState = formTooLong
+		putBack(r, body)
+		return nil
 	}
+	x.formState, x.form, x.bodyArrived = formRead, string(body), true
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	r.ContentLength = int64(len(body))
 	r.TransferEncoding = nil
-	x.body = body
-	return body, nil
+	return nil
 }
 
-type rejoined struct {
-	io.Reader
-	io.Closer
+// judgeOther finds out whether a body of unknown length, which cannot be judged as a form, is one at all.
+func (x *exchange) judgeOther(r *http.Request) error {
+	x.formState = formNotJudged
+	if r.ContentLength >= 0 {
+		return nil
+	}
+	first := make([]byte, 1)
+	switch n, err := io.ReadFull(r.Body, first); {
+	case n == 1:
+		putBack(r, first)
+	case err == io.EOF:
+		x.formState, x.bodyArrived = formAbsent, true
+		r.Body, r.ContentLength, r.TransferEncoding = http.NoBody, 0, nil
+	default:
+		return bodyIncomplete(err)
+	}
+	return nil
+}
+
+// putBack gives a body back what was read of it.
+func putBack(r *http.Request, read []byte) {
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(read), r.Body), r.Body}
 }
 
 func hasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBody }
 
-// judgeForm reports what, before it is read, keeps a body from being judged: another media type, a charset in which
-// ASCII is not ASCII, a content encoding, or its length.
-func judgeForm(r *http.Request) formProblem {
-	types := r.Header.Values("Content-Type")
-	if len(types) != 1 || len(r.Header.Values("Content-Encoding")) > 0 {
-		return notAForm
+// isForm reports whether a body can be judged as a form: one media type, a charset in which ASCII is ASCII, and no
+// content encoding.
+func isForm(h http.Header) bool {
+	types := h.Values("Content-Type")
+	if len(types) != 1 || len(h.Values("Content-Encoding")) > 0 {
+		return false
 	}
 	mediaType, params, err := mime.ParseMediaType(types[0])
-	if err != nil || mediaType != formType || !isASCIICompatible(params["charset"]) {
-		return notAForm
-	}
-	if r.ContentLength > maxFormBytes {
-		return tooLong
-	}
-	return noProblem
+	return err == nil && mediaType == formType && isASCIICompatible(params["charset"])
 }
+
+// asciiCompatible begin the names of charsets whose bytes below 128 are those of ASCII, so that a form's "&", "=" and
+// parameter names are what they seem.
+var asciiCompatible = []string{"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-", "windows-125", "windows-874",
+	"koi8-", "macintosh", "gbk", "gb2312", "gb18030", "big5", "euc-", "shift_jis", "shift-jis", "tis-620"}
 
 func isASCIICompatible(charset string) bool {
 	charset = strings.ToLower(charset)
-	switch charset {
-	case "", "utf-8", "utf8", "us-ascii":
-		return true
-	}
-	return strings.HasPrefix(charset, "iso-8859-") || strings.HasPrefix(charset, "windows-125")
+	return charset == "" || hasPrefixOf(charset, asciiCompatible)
 }

@@ -20,7 +20,7 @@ import (
 // forward sends the request upstream, with the query of its flow when there is one, and the response back through
 // Server.respond.
 func (s *Server) forward(w http.ResponseWriter, r *http.Request) error {
-	if x := exchangeOf(r); !x.bodyRead || x.bodyTooLong {
+	if !exchangeOf(r).bodyArrived {
 		limitReading(w, r, 0)
 	}
 	s.proxy.ServeHTTP(w, r)

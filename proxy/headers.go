@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -14,10 +15,11 @@ var forwarding = map[string]bool{
 	"client-cert": true, "client-cert-chain": true, "x-client-cert": true, "x-client-certificate": true,
 	"x-arr-clientcert": true, "x-tls-client-cert": true, "x-client-dn": true, "x-ssl": true,
 	"fastly-client-ip": true, "wl-proxy-client-ip": true, "proxy-client-ip": true, "x-proxyuser-ip": true,
-	"x-envoy-external-address": true, "proxy": true,
+	"x-envoy-external-address": true, "x-originating-ip": true, "proxy": true,
+	"x-original-proto": true, "x-original-scheme": true, "x-original-for": true, "x-arr-ssl": true,
 }
 
-var forwardingPrefixes = []string{"x-forwarded-", "x-ssl-client-", "ssl-client-", "x-ssl-cert", "x-amzn-mtls-", "x-client-cert-", "x-client-verify"}
+var forwardingPrefixes = []string{"x-forwarded-", "x-ssl-client-", "ssl-client-", "x-ssl-cert", "x-amzn-mtls-", "cf-client-cert-", "x-forward-", "x-client-cert-", "x-client-verify"}
 
 // With these a request asks to be taken for one of another method, or for another path.
 var (
@@ -31,18 +33,14 @@ var (
 func dropForwardingHeaders(h http.Header, protected, mustPush bool) {
 	for name := range h {
 		folded := strings.ReplaceAll(strings.ToLower(name), "_", "-")
-		if forwarding[folded] || hasForwardingPrefix(folded) || protected && overridingMethod[folded] ||
+		if forwarding[folded] || hasPrefixOf(folded, forwardingPrefixes) || protected && overridingMethod[folded] ||
 			(protected || mustPush) && overridingPath[folded] {
 			delete(h, name)
 		}
 	}
 }
 
-func hasForwardingPrefix(name string) bool {
-	for _, prefix := range forwardingPrefixes {
-		if strings.HasPrefix(name, prefix) {
-			return true
-		}
-	}
-	return false
+// hasPrefixOf reports whether s begins with one of the prefixes.
+func hasPrefixOf(s string, prefixes []string) bool {
+	return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(s, prefix) })
 }

@@ -1,113 +1,36 @@
 package proxy
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"net/http"
-	"net/url"
+	"strconv"
 	"strings"
 )
 
-const (
-	oidcWellKnown  = "/.well-known/openid-configuration"       // OpenID Connect Discovery §4
-	oauthWellKnown = "/.well-known/oauth-authorization-server" // RFC 8414 §3
-	maxMetadata    = 1 << 20                                   // bytes of one document
-)
-
-// document is an authorization server metadata document as the upstream has it.
-type document struct {
-	path string // where it was found
-	raw  []byte
-	metadata
-}
-
-// metadata are the members that the gateway itself uses (RFC 8414 §2, RFC 9126 §5, RP-Initiated Logout §2.1).
-type metadata struct {
-	Issuer                string `json:"issuer"`
-	AuthorizationEndpoint string `json:"authorization_endpoint"`
-	TokenEndpoint         string `json:"token_endpoint"`
-	EndSessionEndpoint    string `json:"end_session_endpoint"`
-	PushEndpoint          string `json:"pushed_authorization_request_endpoint"`
-}
-
-// errNoMetadata means that the upstream answered, and has no metadata.
-var errNoMetadata = errors.New("the upstream publishes no metadata")
-
-// fetchDocuments reads the metadata that lies under the path of the upstream's URL: the OpenID Connect document and
-// the OAuth one, either of which may be nil. public is what the upstream is called in Host and X-Forwarded-*.
-func (u *upstream) fetchDocuments(ctx context.Context, public *url.URL) (oidc, oauth *document, err error) {
-	path := strings.TrimSuffix(u.issuer.UpstreamURL.EscapedPath(), "/")
-	oidc, err = u.fetchFirst(ctx, public, path+oidcWellKnown, path+oidcWellKnown+"/")
-	if err != nil && !errors.Is(err, errNoMetadata) {
-		return nil, nil, err
+// metadata serves the upstream's metadata with the push endpoint in it (RFC 8414 §3.2). It is public: any origin may
+// read it, and it is not kept longer than it is held here, so that a change back is soon seen.
+func (s *Server) metadata(w http.ResponseWriter, r *http.Request) error {
+	x := exchangeOf(r)
+	doc := x.endpoints.oidc
+	if x.place == atOAuth {
+		doc = x.endpoints.oauth
 	}
-	oauth, err = u.fetchFirst(ctx, public, oauthWellKnown+path, path+oauthWellKnown)
-	if err != nil && !errors.Is(err, errNoMetadata) {
-		return nil, nil, err
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return s.pass(w, r) // a preflight, say
 	}
-	switch {
-	case oidc == nil && oauth == nil:
-		return nil, nil, errNoMetadata
-	case oidc != nil && oauth != nil && oidc.Issuer != oauth.Issuer:
-		// RFC 8414 §3.3: what names another issuer is not this one's metadata.
-		oauth = nil
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "public, max-age=60")
+	h.Set("ETag", doc.etag)
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if strings.Contains(r.Header.Get("If-None-Match"), doc.etag) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
 	}
-	return oidc, oauth, nil
-}
-
-// fetchFirst returns the first document that one of the candidates has.
-func (u *upstream) fetchFirst(ctx context.Context, public *url.URL, candidates ...string) (*document, error) {
-	for i, path := range candidates {
-		if i > 0 && path == candidates[0] {
-			continue
-		}
-		doc, err := u.fetchDocument(ctx, public, path)
-		if err == nil || !errors.Is(err, errNoMetadata) {
-			return doc, err
-		}
+	h.Set("Content-Length", strconv.Itoa(len(doc.body)))
+	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodGet {
+		w.Write(doc.body)
 	}
-	return nil, errNoMetadata
-}
-
-func (u *upstream) fetchDocument(ctx context.Context, public *url.URL, path string) (*document, error) {
-	target := u.issuer.UpstreamURL.Scheme + "://" + u.issuer.UpstreamURL.Host + path
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
-	if err != nil {
-		return nil, err
-	}
-	// Some servers build every URL in the document from these.
-	req.Host = public.Host
-	req.Header.Set("X-Forwarded-Host", public.Host)
-	req.Header.Set("X-Forwarded-Proto", public.Scheme)
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", "pargate")
-	req.Header.Set(hopHeader, u.hop)
-	res, err := u.client.Do(req)
-	if err != nil {
-		return nil, kindOf(err)
-	}
-	defer res.Body.Close()
-	switch {
-	case res.StatusCode == http.StatusLoopDetected:
-		return nil, fmt.Errorf("UPSTREAM_URL %s leads back to this gateway", u.issuer.UpstreamURL)
-	case res.StatusCode >= 500 || res.StatusCode == http.StatusTooManyRequests:
-		return nil, fmt.Errorf("%s answers %s", path, res.Status)
-	case res.StatusCode != http.StatusOK:
-		return nil, errNoMetadata
-	}
-	raw, err := io.ReadAll(io.LimitReader(res.Body, maxMetadata+1))
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("reading %s: %w", path, kindOf(err))
-	case len(raw) > maxMetadata:
-		return nil, fmt.Errorf("%s has more than %d bytes", path, maxMetadata)
-	}
-	doc := &document{path: path, raw: raw}
-	if json.Unmarshal(raw, &doc.metadata) != nil || doc.Issuer == "" {
-		return nil, errNoMetadata // a login page, say: status 200 proves nothing
-	}
-	return doc, nil
+	return nil
 }

@@ -15,9 +15,9 @@ import (
 // refusal is an error as a person is told it. Of what the request says, only the link has anything in it.
 type refusal struct {
 	told        *oauth.Error // what a program is told
-	Title, Text string
-	Link        string // where to go on; empty: nowhere
-	LinkText    string
+	title, text string
+	link        string // where to go on; empty: nowhere
+	linkText    string
 }
 
 func (r *refusal) Error() string { return r.told.Error() }
@@ -29,40 +29,40 @@ const startAgain = " Go back to the application and choose to sign in again."
 
 // deadLink: the reference opens nothing for this browser. Unknown, expired, used and foreign are told alike.
 func deadLink(cause error) *refusal {
-	return &refusal{told: oauth.InvalidRequestURI().Because(cause), Title: "This sign-in link cannot be used",
-		Text: "Sign-in links work once, in one browser, and only for a short time." + startAgain}
+	return &refusal{told: oauth.InvalidRequestURI().Because(cause), title: "This sign-in link cannot be used",
+		text: "Sign-in links work once, in one browser, and only for a short time." + startAgain}
 }
 
 // usedLink is for the browser that has finished its own flow; back leads to the application, if that is known.
 func usedLink(back string) *refusal {
-	return &refusal{told: oauth.InvalidRequestURI(), Title: "This sign-in has ended",
-		Text: "The application already has the answer to this sign-in. Sign-in links work once.",
-		Link: back, LinkText: "Back to the application"}
+	return &refusal{told: oauth.InvalidRequestURI(), title: "This sign-in has ended",
+		text: "The application already has the answer to this sign-in. Sign-in links work once.",
+		link: back, linkText: "Back to the application"}
 }
 
 // needsCookies: a browser that has not kept the cookie of its first visit.
 func needsCookies(again string) *refusal {
-	return &refusal{told: oauth.InvalidRequest("the browser did not return the gateway's cookie"), Title: "Cookies are needed to sign in",
-		Text: "Your browser did not keep a cookie that this sign-in needs. Allow cookies for this site and try again.",
-		Link: again, LinkText: "Try again"}
+	return &refusal{told: oauth.InvalidRequest("the browser did not return the gateway's cookie"), title: "Cookies are needed to sign in",
+		text: "Your browser did not keep a cookie that this sign-in needs. Allow cookies for this site and try again.",
+		link: again, linkText: "Try again"}
 }
 
 // malformed: an authorization request that is none.
 func malformed(err *oauth.Error) *refusal {
-	return &refusal{told: err, Title: "This sign-in link is damaged", Text: "Something in its address is missing or twice." + startAgain}
+	return &refusal{told: err, title: "This sign-in link is damaged", text: "Something in its address is missing or twice." + startAgain}
 }
 
 // notPushed: a plain authorization request where pushed ones are required (RFC 9126 §4).
 func notPushed(reason error) *refusal {
 	return &refusal{told: oauth.InvalidRequest("authorization requests must be pushed first (RFC 9126)").Because(reason),
-		Title: "This sign-in did not start the way it must",
-		Text:  "This service accepts only sign-ins that the application has announced beforehand." + startAgain}
+		title: "This sign-in did not start the way it must",
+		text:  "This service accepts only sign-ins that the application has announced beforehand." + startAgain}
 }
 
 // unavailable: something behind the gateway does not answer. The same address may work a little later.
 func unavailable(err *oauth.Error) *refusal {
-	return &refusal{told: err, Title: "Sign-in is not available right now",
-		Text: "This is a passing problem. Wait a moment and load this page again."}
+	return &refusal{told: err, title: "Sign-in is not available right now",
+		text: "This is a passing problem. Wait a moment and load this page again."}
 }
 
 // badGateway: the authorization server cannot be reached, or does not answer in time.
@@ -73,7 +73,7 @@ func badGateway(status int, cause error) *refusal {
 
 // leadingTo returns the page with a link that tries the same again.
 func (r *refusal) leadingTo(link string) *refusal {
-	r.Link, r.LinkText = link, "Try again"
+	r.link, r.linkText = link, "Try again"
 	return r
 }
 
@@ -81,7 +81,7 @@ func plainRefusal(err *oauth.Error) *refusal {
 	if err.Status >= 500 {
 		return unavailable(err)
 	}
-	return &refusal{told: err, Title: "This request cannot be served", Text: "Something about it is not as it must be." + startAgain}
+	return &refusal{told: err, title: "This request cannot be served", text: "Something about it is not as it must be." + startAgain}
 }
 
 //go:embed page.html
@@ -103,7 +103,7 @@ func digestOfStyle(page string) string {
 func writeRefusal(w http.ResponseWriter, reference string, r *refusal) {
 	var b bytes.Buffer
 	pageTemplate.Execute(&b, map[string]string{ // a buffer does not fail
-		"Title": r.Title, "Text": r.Text, "Link": r.Link, "LinkText": r.LinkText, "Code": r.told.Code, "Reference": reference,
+		"Title": r.title, "Text": r.text, "Link": r.link, "LinkText": r.linkText, "Code": r.told.Code, "Reference": reference,
 	})
 	r.told.WriteHead(w.Header())
 	h := w.Header()

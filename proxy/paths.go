@@ -59,7 +59,7 @@ func (p *paths) classify(raw string) place {
 			case !ok:
 			case rest == "":
 				return nearMiss
-			case rest[0] == '/' || rest[0] == '.' || endpoint == "/":
+			case endpoint == "/" || rest[0] == '/' || rest[0] == '.':
 				where = below
 			}
 		}

@@ -75,23 +75,19 @@ func (s *Server) decodePush(r *http.Request) (client.Credentials, oauth.Params, 
 	return client.Read(r.Header, form)
 }
 
-// readAtMost returns a body of at most limit bytes. Of a longer one it keeps nothing, but takes a little more off the
-// connection, so that a client which is still sending gets to read the answer.
+// readAtMost returns a body of at most limit bytes; of a longer one it keeps nothing.
 func readAtMost(r *http.Request, limit int64) ([]byte, error) {
-	var body []byte
-	var err error
-	if r.ContentLength <= limit {
-		body, err = io.ReadAll(io.LimitReader(r.Body, limit+1))
+	if r.ContentLength > limit {
+		return nil, bodyTooLarge(limit)
 	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 	switch {
 	case err != nil:
-		return nil, errIncomplete(err)
-	case r.ContentLength > limit || int64(len(body)) > limit:
-		if r.Header.Get("Expect") == "" { // who waits for a word before sending gets one
-			io.CopyN(io.Discard, r.Body, 4*limit) // as far as it goes
-		}
-		return nil, errTooLarge(limit)
+		return nil, bodyIncomplete(err)
+	case int64(len(body)) > limit:
+		return nil, bodyTooLarge(limit)
 	}
+	exchangeOf(r).bodyArrived = true
 	return body, nil
 }
 

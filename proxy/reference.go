@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 
@@ -35,11 +36,10 @@ func findReference(r *http.Request) (presented, error) {
 	}
 	p.query = look(r.URL.RawQuery)
 	if exchangeOf(r).place.protected() {
-		body, err := readForm(r)
-		if err != nil {
+		if err := readForm(r); err != nil {
 			return p, err
 		}
-		p.body = look(string(body))
+		p.body = look(exchangeOf(r).form)
 	}
 	return p, nil
 }
@@ -76,13 +76,15 @@ type shortRequest struct {
 // readShort reads the two parameters of an authorization request by reference, each exactly once, from the query or
 // from the form but not from both (RFC 6749 §3.1, RFC 9101 §5). Nothing else beside them is read.
 func readShort(r *http.Request, p presented) (shortRequest, error) {
-	query, body := r.URL.RawQuery, string(exchangeOf(r).body)
+	query, body := r.URL.RawQuery, exchangeOf(r).form
 	var clientID, requestURI string
 	for _, want := range []struct {
 		name string
 		into *string
 	}{{oauth.ParamClientID, &clientID}, {oauth.ParamRequestURI, &requestURI}} {
 		inQuery, inBody := occurrences(query, want.name), 0
+		// A login form that was posted to the address with the reference is looked at elsewhere; but a second
+		// request_uri in it is one too many here.
 		if p.body || want.name == oauth.ParamRequestURI {
 			inBody = occurrences(body, want.name)
 		}
@@ -98,7 +100,7 @@ func readShort(r *http.Request, p presented) (shortRequest, error) {
 	}
 	ref, ok := parseRequestURI(requestURI)
 	if !ok {
-		return shortRequest{}, deadLink(nil)
+		return shortRequest{}, deadLink(errors.New("the request_uri is misspelt"))
 	}
 	return shortRequest{clientID: clientID, ref: ref}, nil
 }

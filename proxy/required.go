@@ -14,16 +14,16 @@ import (
 // ours never comes here.
 func (s *Server) checkPushed(r *http.Request) error {
 	x := exchangeOf(r)
-	if !s.mustPush() || x.place == atExempt {
+	if !s.mustPush() || x.place == atExempt || isNativeReference(r) {
 		return nil
 	}
 	var body string
 	if x.place.protected() {
 		// What cannot be judged does not pass.
-		if err := checkForm(r); err != nil {
+		if err := x.checkForm(); err != nil {
 			return err
 		}
-		body = string(x.body)
+		body = x.form
 	}
 	reason := startsAuthorization(x.place, r.URL.RawQuery, body)
 	if reason == nil {
@@ -35,19 +35,31 @@ func (s *Server) checkPushed(r *http.Request) error {
 	return s.checkClientMayNotPush(r.URL.RawQuery, body)
 }
 
-// checkForm refuses a body on a protected path that cannot be judged.
-func checkForm(r *http.Request) error {
+// isNativeReference reports whether the request is one by a reference of the upstream's own push endpoint, and nothing
+// beside it: that request was pushed as well.
+func isNativeReference(r *http.Request) bool {
 	x := exchangeOf(r)
-	if x.bodyTooLong {
-		return errTooLarge(maxFormBytes)
+	if x.endpoints == nil || x.endpoints.native == "" || x.place != atAuthorize || !isShort(r) {
+		return false
 	}
-	if !hasBody(r) || x.bodyRead {
-		return nil
+	return occurrences(r.URL.RawQuery, oauth.ParamRequestURI) == 1 && occurrences(r.URL.RawQuery, oauth.ParamClientID) == 1 && x.form == "" &&
+		hasNativePrefix(r.URL.RawQuery)
+}
+
+func hasNativePrefix(query string) bool {
+	value, ok := strictValue(query, oauth.ParamRequestURI)
+	return ok && hasURIPrefix(value)
+}
+
+// checkForm refuses a body on a protected path that cannot be judged.
+func (x *exchange) checkForm() error {
+	switch x.formState {
+	case formTooLong:
+		return bodyTooLarge(maxFormBytes)
+	case formNotJudged:
+		return oauth.UnsupportedMediaType("send a form: " + formType + ", without Content-Encoding")
 	}
-	if judgeForm(r) == tooLong {
-		return errTooLarge(maxFormBytes)
-	}
-	return oauth.UnsupportedMediaType("send a form: " + formType + ", without Content-Encoding")
+	return nil
 }
 
 // startsAuthorization says what in a request would start an authorization at that place; nil when nothing would.

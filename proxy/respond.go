@@ -18,7 +18,17 @@ type handler func(http.ResponseWriter, *http.Request) error
 func (s *Server) json(w http.ResponseWriter, r *http.Request, h handler) {
 	if err := h(w, r); err != nil {
 		s.logRefusal(r, err)
+		answerAtOnce(w, r)
 		writeJSON(w, asOAuth(err))
+	}
+}
+
+// answerAtOnce lets a refusal go out before the rest of the request has come in: net/http would wait for it. The
+// connection ends with the answer, and what still comes is thrown away so that the client gets to read it.
+func answerAtOnce(w http.ResponseWriter, r *http.Request) {
+	if hasBody(r) && !exchangeOf(r).bodyArrived && r.ProtoMajor == 1 {
+		_ = http.NewResponseController(w).EnableFullDuplex() // where that cannot be, the answer only comes later
+		w.Header().Set("Connection", "close")
 	}
 }
 
@@ -31,6 +41,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, h handler) {
 
 func (s *Server) writePage(w http.ResponseWriter, r *http.Request, err error) {
 	s.logRefusal(r, err)
+	answerAtOnce(w, r)
 	if wantsJSON(r) {
 		writeJSON(w, asOAuth(err))
 		return
@@ -68,7 +79,7 @@ func (s *Server) logRefusal(r *http.Request, err error) {
 		level = zap.WarnLevel
 	}
 	s.Log.Log(level, "refused", zap.String("request_id", x.id), zap.String("path", clip(x.path, 256)),
-		zap.Int("status", told.Status), zap.String("reason", clip(told.Error(), 512)))
+		zap.Int("status", told.Status), zap.String("reason", clip(err.Error(), 512)))
 }
 
 func methodNotSupported(allowed string) error {
@@ -80,10 +91,10 @@ func loopDetected() error {
 	return &oauth.Error{Status: http.StatusLoopDetected, Code: oauth.CodeServerError, Description: "UPSTREAM_URL leads back to this gateway"}
 }
 
-func errTooLarge(limit int64) error {
+func bodyTooLarge(limit int64) error {
 	return oauth.TooLarge(fmt.Sprintf("the body has more than %d bytes", limit))
 }
 
-func errIncomplete(cause error) error {
+func bodyIncomplete(cause error) error {
 	return oauth.InvalidRequest("the body could not be read").Because(cause)
 }

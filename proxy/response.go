@@ -2,7 +2,9 @@ package proxy
 
 import (
 	"errors"
+	"mime"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"pargate/pushstore"
@@ -19,15 +21,12 @@ type reply struct {
 }
 
 // responseSteps are run in this order over every upstream response. An error replaces the response by its page.
-var responseSteps = []struct {
-	name string
-	run  func(*reply) error
-}{
-	{"recognise", (*reply).recognise},
-	{"guard", (*reply).guard},
-	{"finish", (*reply).finish},
-	{"iss", (*reply).addIssuer},
-	{"headers", (*reply).setHeaders},
+var responseSteps = []func(*reply) error{
+	(*reply).recognise,
+	(*reply).guard,
+	(*reply).finish,
+	(*reply).addIssuer,
+	(*reply).setHeaders,
 }
 
 // respond is the one way back.
@@ -38,7 +37,7 @@ func (s *Server) respond(res *http.Response) error {
 	}
 	r := &reply{Response: res, server: s, x: x}
 	for _, step := range responseSteps {
-		if err := step.run(r); err != nil {
+		if err := step(r); err != nil {
 			return err
 		}
 	}
@@ -77,17 +76,42 @@ func (r *reply) setHeaders() error {
 			}
 		}
 	}
-	if r.x.flow == nil && r.response == nil {
+	if !r.onTrip() {
 		return nil
 	}
 	r.Header.Set("Cache-Control", "no-store")
 	r.settleCookie()
+	r.keepForms()
 	if r.response != nil {
 		r.Header.Set("Referrer-Policy", "no-referrer")
 	} else {
 		r.Header.Set("Referrer-Policy", "same-origin") // Django and Rails check the Referer of their forms
 	}
 	return nil
+}
+
+// onTrip reports whether this is a page or a redirect for a browser in a flow. Its pictures and scripts are not.
+func (r *reply) onTrip() bool {
+	if r.x.flow != nil || r.response != nil {
+		return true
+	}
+	if len(r.x.liveCookies()) == 0 {
+		return false
+	}
+	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return r.Header.Get("Location") != "" || mediaType == "text/html" || mediaType == "application/xhtml+xml" || r.Header.Get("Content-Type") == ""
+}
+
+// keepForms keeps a form that was posted in the flow, which may hold a password, at this origin: 307 and 308 would make
+// the browser post it again to where it is sent (RFC 9700 §4.12).
+func (r *reply) keepForms() {
+	posted := r.Request.Method == http.MethodPost && (r.StatusCode == http.StatusTemporaryRedirect || r.StatusCode == http.StatusPermanentRedirect)
+	if !posted {
+		return
+	}
+	if target, err := url.Parse(r.absolute(r.Header.Get("Location"))); err != nil || !sameOrigin(target, r.x.endpoints.public) {
+		r.StatusCode, r.Status = http.StatusSeeOther, "303 See Other"
+	}
 }
 
 // settleCookie sets the cookie of a flow again that this first visit has claimed. Another tab of the browser that

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -13,7 +14,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // route finds out what a request is. The order is the policy: what is ours is answered here, what carries a
-// reference of ours goes nowhere but the authorization endpoint, and what is left must be allowed to pass.
+// reference of ours in its query (on a protected path also in its form) goes nowhere but the authorization endpoint,
+// and what is left must be allowed to pass.
 func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	x := exchangeOf(r)
 	if r.Method == http.MethodConnect || r.Method == http.MethodTrace {
@@ -31,7 +33,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	case atPush:
 		s.json(w, r, s.push)
 	case atOIDC, atOAuth:
-		s.page(w, r, s.document)
+		s.page(w, r, s.metadata)
 	default:
 		s.page(w, r, s.pass)
 	}
@@ -45,14 +47,14 @@ func (s *Server) pass(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	switch {
-	case r.Method == http.MethodHead && (x.place.protected() && x.endpoints != nil || ref.found()):
+	case r.Method == http.MethodHead && (ref.found() || x.endpoints != nil && x.place.protected()):
 		return s.head(w)
 	case x.endpoints == nil && (ref.found() || s.mustPush()):
 		return unavailable(oauth.TemporarilyUnavailable("the authorization server is not known yet"))
 	case ref.found() && !x.passesNatively(ref) && x.place == atAuthorize:
 		return s.authorize(w, r, ref)
 	case ref.found() && !x.passesNatively(ref):
-		return deadLink(nil)
+		return deadLink(errors.New("a request_uri of ours away from the authorization endpoint"))
 	}
 	if err := s.checkPushed(r); err != nil {
 		return err

@@ -45,13 +45,13 @@ type Options struct {
 // Server is the gateway. It serves once New has returned it, and knows its upstream once Run has learned it.
 type Server struct {
 	Options
-	upstream *upstream
-	proxy    *httputil.ReverseProxy
-	jars     map[string]*jar // by the scheme of the public origin
-	trusted  trusted
-	limiter  *limiter
-	resume   map[string]bool
-	hop      string // names this process, for hopHeader
+	upstream   *upstream
+	proxy      *httputil.ReverseProxy
+	cookieJars map[string]*cookieJar // by the scheme of the public origin
+	proxies    trustedProxies
+	limiter    *limiter
+	resume     map[string]bool
+	hop        string // names this process, for hopHeader
 }
 
 // New returns a gateway. It opens no connection.
@@ -63,7 +63,7 @@ func New(o Options) (*Server, error) {
 		return nil, errors.New("proxy: no store")
 	}
 	o.setDefaults()
-	s := &Server{Options: o, trusted: o.TrustedProxies, limiter: newLimiter(o.PushRate, o.Now), resume: map[string]bool{}, hop: rand.Text()}
+	s := &Server{Options: o, proxies: o.TrustedProxies, limiter: newLimiter(o.PushRate, o.Now), resume: map[string]bool{}, hop: rand.Text()}
 	for _, name := range append([]string{"login_verifier", "consent_verifier", "g_continue"}, o.ResumeParams...) {
 		s.resume[name] = true
 	}
@@ -75,7 +75,7 @@ func New(o Options) (*Server, error) {
 		hop:    s.hop,
 		log:    o.Log,
 	}
-	s.jars = map[string]*jar{"https": newJar(true, o.FlowLifetime, o.Now), "http": newJar(false, o.FlowLifetime, o.Now)}
+	s.cookieJars = map[string]*cookieJar{"https": newCookieJar(true, o.FlowLifetime, o.Now), "http": newCookieJar(false, o.FlowLifetime, o.Now)}
 	s.proxy = s.newReverseProxy(transport)
 	return s, nil
 }
@@ -110,6 +110,9 @@ func (o *Options) setDefaults() {
 	}
 }
 
+// Close gives back the idle connections to the upstream. The store is its owner's to close.
+func (s *Server) Close() { s.upstream.client.CloseIdleConnections() }
+
 // Run learns the upstream's endpoints and keeps them fresh until ctx ends.
 func (s *Server) Run(ctx context.Context) { s.upstream.run(ctx) }
 
@@ -134,8 +137,8 @@ func (s *Server) Ready(ctx context.Context) map[string]string {
 	return reasons
 }
 
-// jarOf returns the jar for the public origin of e.
-func (s *Server) jarOf(e *endpoints) *jar { return s.jars[e.public.Scheme] }
+// cookieJarOf returns the jar for the public origin of e.
+func (s *Server) cookieJarOf(e *endpoints) *cookieJar { return s.cookieJars[e.public.Scheme] }
 
 // mustPush reports whether there is a request that must be pushed.
 func (s *Server) mustPush() bool { return s.PARRequired || s.Clients.AnyRequiresPAR() }

@@ -151,16 +151,19 @@ func (u *upstream) announce(e *endpoints) {
 	u.say("", "upstream is known", fields...)
 }
 
-// say keeps the status and logs the message, unless the same was logged last.
+// say keeps the status and logs the message, unless the same was logged last about the same endpoints.
 func (u *upstream) say(status, message string, fields ...zap.Field) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.status = status
-	text := message + "\x00" + status
-	if text == u.logged {
+	news := message + "\x00" + status
+	if e := u.known(); e != nil {
+		news += fmt.Sprint(e.authorize, e.push, e.native)
+	}
+	if news == u.logged {
 		return
 	}
-	u.logged = text
+	u.logged = news
 	level := zap.InfoLevel
 	if status != "" || len(fields) > 0 && fields[0].Key == "error" {
 		level = zap.WarnLevel

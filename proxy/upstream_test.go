@@ -53,6 +53,7 @@ func TestARefreshNeverTakesProtectionAway(t *testing.T) {
 		{"another issuer", document("https://as.example/x", "/authorize"), "the issuer changed", "/authorize", 1},
 		{"as before", document("https://as.example", "/authorize"), "", "/authorize", 1},
 		{"a wider endpoint", document("https://as.example", "/"), "", "/authorize", 1},
+		{"as wide as before", document("https://as.example", "/"), "", "/anything", 0},
 	} {
 		answer.Store(step.answer)
 		before := logs.Len()

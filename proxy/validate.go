@@ -139,7 +139,7 @@ func (p *pushed) checkRedirectURI() error {
 		return oauth.InvalidRequest("redirect_uri is not registered for this client").Because(differenceTo(u, p.client.RedirectURIs))
 	}
 	// The response must leave the gateway's origin to be told from the login's own redirects.
-	if sameOrigin(u, p.known.public) && (!registered || p.known.places.classify(pathOf(u)).protected()) {
+	if sameServer(u, p.known.public) && (!registered || p.known.places.classify(pathOf(u)).protected()) {
 		return oauth.InvalidRequest("redirect_uri is at the authorization server itself")
 	}
 	return nil

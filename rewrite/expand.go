@@ -21,13 +21,13 @@ func Expand(endpoint, pushed, beside string, resume func(name string) bool) (que
 		}
 		b.WriteString(raw)
 	}
-	for pair := range pairs(endpoint, "&") {
+	for pair := range StrictPairs(endpoint) {
 		taken[strings.ToLower(pair.Name)] = true
 		add(pair.Raw)
 	}
 	own := len(taken) > 0
 	fromPush := map[string]bool{}
-	for pair := range pairs(pushed, "&") {
+	for pair := range StrictPairs(pushed) {
 		if name := strings.ToLower(pair.Name); own && taken[name] {
 			dropped = append(dropped, pair.Name)
 			continue

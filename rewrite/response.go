@@ -81,7 +81,7 @@ func withPlainSlashes(location string) string {
 func (r *Response) read(encoded string) (found bool) {
 	r.State = ""
 	plain, signed := false, false
-	for pair := range pairs(encoded, "&") {
+	for pair := range StrictPairs(encoded) {
 		switch pair.Name {
 		case "code", "id_token", "access_token":
 			plain, r.Grants = true, true
@@ -114,10 +114,10 @@ func (r Response) LeadsTo(redirectURI string) bool {
 		return false
 	}
 	has := map[[2]string]int{}
-	for pair := range pairs(t.RawQuery, "&") {
+	for pair := range StrictPairs(t.RawQuery) {
 		has[[2]string{pair.Name, pair.Value}]++
 	}
-	for pair := range pairs(u.RawQuery, "&") {
+	for pair := range StrictPairs(u.RawQuery) {
 		key := [2]string{pair.Name, pair.Value}
 		if has[key]--; has[key] < 0 {
 			return false
@@ -154,7 +154,7 @@ func (r Response) WithIssuer(issuer string) (string, error) {
 		part = &fragment
 	}
 	there := false
-	for pair := range pairs(*part, "&") {
+	for pair := range StrictPairs(*part) {
 		if pair.Name != "iss" {
 			continue
 		}

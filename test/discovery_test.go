@@ -137,7 +137,7 @@ func TestWhatKeepsTheGatewayFromBeingReadyIsSaid(t *testing.T) {
 		}, nil},
 		{"a member twice", "occurs more than once", func(r *upstream.Recorder) { r.Metadata = map[string]string{oidcPath: r.Document(`,"a":1,"a":2`)} }, nil},
 		{"the path of another endpoint", "PAR_PATH /token is the path of another endpoint", nil, func(o *proxy.Options) { o.Issuer.PushPath = "/token" }},
-		{"a path below the authorization endpoint", "PAR_PATH /authorize/par is under", nil, func(o *proxy.Options) { o.Issuer.PushPath = "/authorize/par" }},
+		{"the path of metadata", "PAR_PATH /.well-known/openid-configuration is the path", nil, func(o *proxy.Options) { o.Issuer.PushPath = oidcPath }},
 		{"an error", "503", func(r *upstream.Recorder) {
 			r.Handlers[oidcPath] = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }
 		}, nil},

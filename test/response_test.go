@@ -332,7 +332,7 @@ func TestAnUpstreamThatFailsIsAPageAndNoAddress(t *testing.T) {
 	}
 }
 
-// raw sends bytes and returns what comes back until the other side is silent for a moment or closes.
+// raw sends bytes and returns the one response to them, as text.
 func raw(t *testing.T, g *harness.Gateway, request string) string {
 	t.Helper()
 	c, err := net.Dial("tcp", strings.TrimPrefix(g.URL, "http://"))

@@ -169,7 +169,7 @@ func TestRFC9126Endpoint(t *testing.T) {
 			wantPushError(t, pushOf(t, g, harness.Form().Encode(), asWeb, setHeader("Content-Encoding", "gzip")), 415, "invalid_request")
 		}},
 		{"RFC 6749 §3.2 the query is never read, and no place for credentials", func(t *testing.T) {
-			g := harness.Start(t, harness.Setup{Options: func(o *proxy.Options) {}})
+			g := harness.Start(t, harness.Setup{})
 			b := harness.NewBrowser(g.URL)
 			wantPushError(t, b.Post(t, "/par?client_id=web&client_secret=s3cret", harness.Form().Encode()), 400, "invalid_request")
 			res := b.Post(t, "/par?scope=admin", harness.Form().Encode(), asWeb)

@@ -73,7 +73,7 @@ func TestVerbs(t *testing.T) {
 	}
 }
 
-// program is a pargate that serves.
+// served is a pargate that serves.
 type served struct {
 	public, admin string
 	environ       []string

@@ -334,7 +334,7 @@ func TestNoVerbOfFmtShowsASecret(t *testing.T) {
 			t.Fatal(err)
 		}
 		type holder struct{ inside client.Credentials } // fmt calls no method of what an unexported field holds
-		values = append(values, cred, &cred, holder{cred}, &holder{cred}, []client.Credentials{cred}, map[string]client.Credentials{"": cred}, cred.LogValue(), params)
+		values = append(values, cred, &cred, holder{cred}, &holder{cred}, []client.Credentials{cred}, map[string]client.Credentials{"": cred}, params)
 	}
 	c := r.Lookup("post")
 	values = append(values, c, *c, []client.Client{*c}, r)

@@ -24,9 +24,6 @@ type proof struct{ ids, secrets []string }
 // Challenged reports whether the Authorization header was used.
 func (c Credentials) Challenged() bool { return c.Method == MethodBasic }
 
-// LogValue names what may be logged of c.
-func (c Credentials) LogValue() string { return c.Method }
-
 // Read divides a push into the client's credentials and the authorization request. Parameters that are empty, or
 // that only the token endpoint knows, are in neither. Exactly one method may be used (RFC 6749 §2.3).
 func Read(header http.Header, form oauth.Params) (Credentials, oauth.Params, error) {

@@ -24,7 +24,7 @@ import (
 )
 
 // Clients are the clients that a gateway of the harness knows unless a test says otherwise: confidential ones for
-// each method, one for both methods, a public one, and one that must push.
+// each method, one for both methods, and a public one.
 const Clients = `[
 	{"client_id": "web", "client_secret": "s3cret", "redirect_uris": ["https://app.example/cb"]},
 	{"client_id": "post", "client_secret": "p0st", "token_endpoint_auth_method": "client_secret_post"},
