@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httputil"
 	"net/netip"
@@ -13,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"pargate/proxy/client"
+	"pargate/proxy/oauth"
 	"pargate/pushstore"
 )
 
@@ -65,6 +67,9 @@ func New(o Options) (*Server, error) {
 	o.setDefaults()
 	s := &Server{Options: o, proxies: o.TrustedProxies, limiter: newLimiter(o.PushRate, o.Now), resume: map[string]bool{}, hop: rand.Text()}
 	for _, name := range append([]string{"login_verifier", "consent_verifier", "g_continue"}, o.ResumeParams...) {
+		if folded := oauth.Fold(name); oauth.IsAuthorizationRequestName(folded) || oauth.IsNeverKept(folded) || oauth.IsOwnName(folded) {
+			return nil, fmt.Errorf("proxy: %s cannot be a resume parameter", name)
+		}
 		s.resume[name] = true
 	}
 	transport := newTransport(o.UpstreamTimeout, o.UpstreamRoots)

@@ -62,7 +62,7 @@ func TestTheGuardLetsNoCodeOutThatBelongsToNoFlow(t *testing.T) {
 			t.Errorf("%s: %d, want %d", to, res.Status, status)
 		}
 	}
-	g, b = start(false)
+	_, b = start(false)
 	if res := b.Get(t, "/login/done?id=1"); res.Status != 302 {
 		t.Errorf("where PAR is not required: %d", res.Status)
 	}
