@@ -7,7 +7,7 @@ import (
 // guard is a second line behind the policy on the way in: where every client must push, no code and no token leaves
 // that belongs to no live flow of this browser. It also ends replays of an upstream's last hop.
 func (r *reply) guard() error {
-	if r.response != nil || !r.server.PARRequired || r.x.endpoints == nil {
+	if !r.server.PARRequired || r.x.endpoints == nil || r.response != nil && (r.response.flow != nil || r.response.several) {
 		return nil
 	}
 	response, ok := r.parse()

@@ -14,7 +14,8 @@ import (
 type authorizationResponse struct {
 	rewrite.Response
 	id        string    // random: it tells this response from a second one
-	flow      *openFlow // whose it is; nil when that cannot be told
+	flow      *openFlow // whose it is; nil when it is nobody's, or could be several flows'
+	several   bool      // it could be several flows'
 	setCookie string    // the owner's mark, once the flow is finished
 }
 
@@ -42,7 +43,8 @@ func (r *reply) recognise() error {
 		return errHeadResponse // a GET will come, and that one ends the flow
 	}
 	if len(matching) > 0 {
-		r.response = &authorizationResponse{Response: response, id: rand.Text(), flow: r.pick(response, matching)}
+		r.response = &authorizationResponse{Response: response, id: rand.Text()}
+		r.response.flow, r.response.several = r.pick(response, matching)
 	}
 	return nil
 }
@@ -86,8 +88,8 @@ func (r *reply) absolute(location string) string {
 
 // pick finds the flow of a response among those with its redirect_uri: by state, which may be another tab's; without
 // one by the request's reference, else the only one that pushed no state. Several with one state are told apart
-// only by the reference.
-func (r *reply) pick(response rewrite.Response, matching []*openFlow) *openFlow {
+// only by the reference; several reports whether that was not enough.
+func (r *reply) pick(response rewrite.Response, matching []*openFlow) (flow *openFlow, several bool) {
 	var candidates []*openFlow
 	for _, flow := range matching {
 		if flow.Request.State == response.State {
@@ -103,14 +105,13 @@ func (r *reply) pick(response rewrite.Response, matching []*openFlow) *openFlow 
 		return nil
 	}
 	switch {
-	case response.State != "" && len(candidates) == 1:
-		return candidates[0]
-	case response.State != "":
-		return own(candidates)
-	case own(matching) != nil:
-		return own(matching)
-	case !response.Error && len(candidates) == 1:
-		return candidates[0]
+	case response.State == "" && own(matching) != nil:
+		return own(matching), false
+	case response.State == "" && response.Error:
+		return nil, len(candidates) > 0
+	case len(candidates) == 1:
+		return candidates[0], false
 	}
-	return nil
+	flow = own(candidates)
+	return flow, flow == nil && len(candidates) > 1
 }

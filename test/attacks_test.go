@@ -68,6 +68,24 @@ func TestTheGuardLetsNoCodeOutThatBelongsToNoFlow(t *testing.T) {
 	}
 }
 
+func TestTheGuardTellsAFlowsResponseFromAnotherWithItsRedirectURI(t *testing.T) {
+	t.Parallel()
+	for location, want := range map[string]int{
+		"https://app.example/cb?code=1&state=st4te": 302, "https://app.example/cb?code=1": 302, "https://app.example/cb?error=x&state=other": 302,
+		"https://app.example/cb?code=1&state=other": 400,
+	} {
+		g := harness.Start(t, harness.Setup{
+			Options:  func(o *proxy.Options) { o.PARRequired = true },
+			Upstream: answering(302, func(url.Values) string { return location }),
+		})
+		b := harness.NewBrowser(g.URL)
+		uri := g.Push(t, "web", "s3cret", harness.Form())
+		if res := b.Open(t, "web", uri); res.Status != want {
+			t.Errorf("%s: %d, want %d", location, res.Status, want)
+		}
+	}
+}
+
 func TestAHEADOfTheLastHopEndsNothing(t *testing.T) {
 	t.Parallel()
 	g := harness.Start(t, harness.Setup{})
