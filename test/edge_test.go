@@ -28,6 +28,7 @@ func TestBehindTLSEverythingPublicIsHTTPS(t *testing.T) {
 	}
 	// The browser sends the cookie back over TLS; here its line is enough.
 	pair, _, _ := strings.Cut(line, ";")
+	b = harness.NewBrowser(g.URL)
 	withCookie := func(r *http.Request) { r.Header.Set("Cookie", pair) }
 	res := b.Get(t, strings.TrimPrefix(bounce.Location, "https://login.example"), withCookie)
 	seen := g.Upstream.Last()
