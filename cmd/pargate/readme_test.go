@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"pargate/config"
-	"pargate/test/harness"
 	"pargate/test/upstream"
 )
 
@@ -89,7 +88,7 @@ func TestTheReadmesExampleWorks(t *testing.T) {
 	}
 	s := start(t, "UPSTREAM_URL="+up.URL, "CLIENTS_FILE="+file)
 	up.SetIssuer(s.public)
-	harness.WaitFor(t, "readiness", func() bool { status, _ := getText(t, s.admin+"/readyz"); return status == 200 })
+	s.waitReady(t)
 	ran := false
 	for _, block := range blocks(t, "sh") {
 		if !strings.HasPrefix(block, "curl ") {

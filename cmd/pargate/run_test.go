@@ -132,6 +132,25 @@ func start(t *testing.T, environ ...string) *served {
 	return s
 }
 
+// waitReady waits until the program says of itself that it is ready.
+func (s *served) waitReady(t *testing.T) {
+	t.Helper()
+	harness.WaitFor(t, "readiness", func() bool { status, _ := getText(t, s.admin+"/readyz"); return status == 200 })
+}
+
+// wait returns the exit code once the program has ended.
+func (s *served) wait(t *testing.T) int {
+	t.Helper()
+	select {
+	case code := <-s.ended:
+		s.ended <- code // for the cleanup
+		return code
+	case <-time.After(20 * time.Second):
+		t.Fatalf("the program does not end:\n%s", s.logs)
+		return 0
+	}
+}
+
 func getText(t *testing.T, address string) (int, string) {
 	t.Helper()
 	status, body, err := get(t.Context(), address)
@@ -147,7 +166,7 @@ func TestServeLearnsServesAndEnds(t *testing.T) {
 	s := start(t, "UPSTREAM_URL="+up.URL, "AUTHORIZE_PATH=/authorize", "TOKEN_PATH=/token")
 	// The upstream has no metadata under the name that it is asked by, until it knows its public one.
 	up.SetIssuer(s.public)
-	harness.WaitFor(t, "readiness", func() bool { status, _ := getText(t, s.admin+"/readyz"); return status == 200 })
+	s.waitReady(t)
 	if status, body := getText(t, s.admin+"/livez"); status != 200 || !strings.Contains(body, `"ok"`) {
 		t.Errorf("livez: %d %s", status, body)
 	}
@@ -163,10 +182,8 @@ func TestServeLearnsServesAndEnds(t *testing.T) {
 		t.Errorf("check --connect: %d %s%s", code, stdout, stderr)
 	}
 	s.stop(errInterrupt)
-	if code := <-s.ended; code != exitOK {
+	if code := s.wait(t); code != exitOK {
 		t.Errorf("ended with %d: %s", code, s.logs)
-	} else {
-		s.ended <- code
 	}
 }
 
@@ -203,7 +220,7 @@ func TestAnUpstreamThatIsNotUpIsNoCrash(t *testing.T) {
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, document) })}
 	go server.Serve(listener)
 	t.Cleanup(func() { server.Close() })
-	harness.WaitFor(t, "readiness", func() bool { status, _ := getText(t, s.admin+"/readyz"); return status == 200 })
+	s.waitReady(t)
 	if n := strings.Count(s.logs.String(), "upstream is not known yet"); n != 1 {
 		t.Errorf("%d lines about one trouble:\n%s", n, s.logs)
 	}
@@ -221,7 +238,7 @@ func TestStopWaitsForRequestsInFlight(t *testing.T) {
 	})
 	s := start(t, "UPSTREAM_URL="+up.URL, "SHUTDOWN_DELAY=50ms")
 	up.SetIssuer(s.public)
-	harness.WaitFor(t, "readiness", func() bool { status, _ := getText(t, s.admin+"/readyz"); return status == 200 })
+	s.waitReady(t)
 	answer := make(chan string, 1)
 	go func() {
 		_, body, err := get(context.Background(), s.public+"/slow")
@@ -244,10 +261,8 @@ func TestStopWaitsForRequestsInFlight(t *testing.T) {
 	if got := <-answer; got != "done<nil>" {
 		t.Errorf("the request in flight got %s", got)
 	}
-	if code := <-s.ended; code != exitOK {
+	if code := s.wait(t); code != exitOK {
 		t.Errorf("ended with %d: %s", code, s.logs)
-	} else {
-		s.ended <- code
 	}
 }
 

@@ -45,49 +45,77 @@ func serve(ctx context.Context, args []string, p program) int {
 	return exitOK
 }
 
-// listenAndServe opens the listeners, serves, and stops in the order in which nobody loses a request: readiness
-// fails first, then the listeners close, then what is in flight ends.
+// listenAndServe opens the listeners and serves until ctx ends.
 func listenAndServe(ctx context.Context, cfg *config.Config, g *gateway, log *zap.Logger) error {
-	public, err := net.Listen("tcp", string(cfg.ListenAddr))
+	listeners, err := listen(cfg)
 	if err != nil {
-		return fmt.Errorf("LISTEN_ADDR: %w", err)
+		return err
 	}
-	var stopping atomic.Bool
-	servers := []*http.Server{newHTTPServer(closingWhen(&stopping, g.server), log)}
-	failed := make(chan error, 2)
-	start := func(s *http.Server, l net.Listener) {
-		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			failed <- err
+	return serveOn(ctx, listeners, cfg, g, log)
+}
+
+// listener is one that a setting asks for.
+type listener struct {
+	net.Listener
+	setting string
+}
+
+// listen opens the public listener and, unless it is off, the operators'.
+func listen(cfg *config.Config) ([]listener, error) {
+	var all []listener
+	for _, want := range []struct {
+		setting string
+		addr    config.Addr
+	}{{"LISTEN_ADDR", cfg.ListenAddr}, {"ADMIN_ADDR", cfg.AdminAddr}} {
+		if want.addr == "" {
+			continue
 		}
-	}
-	admin := ""
-	if cfg.AdminAddr != "" {
-		l, err := net.Listen("tcp", string(cfg.AdminAddr))
+		l, err := net.Listen("tcp", string(want.addr))
 		if err != nil {
-			public.Close()
-			return fmt.Errorf("ADMIN_ADDR: %w", err)
+			for _, opened := range all {
+				opened.Close()
+			}
+			return nil, fmt.Errorf("%s: %w", want.setting, err)
 		}
-		servers = append(servers, newHTTPServer(adminHandler(g.server, &stopping), log))
-		admin = l.Addr().String()
-		go start(servers[1], l)
+		all = append(all, listener{l, want.setting})
 	}
-	go start(servers[0], public)
-	log.Info("listening", zap.String("public", public.Addr().String()), zap.String("admin", admin))
+	return all, nil
+}
+
+// serveOn serves until ctx ends or a listener fails, and stops in the order in which nobody loses a request: readiness
+// fails first, then the listeners close, then what is in flight ends.
+func serveOn(ctx context.Context, listeners []listener, cfg *config.Config, g *gateway, log *zap.Logger) error {
+	var stopping atomic.Bool
+	handlers := []http.Handler{closingWhen(&stopping, g.server), adminHandler(g.server, &stopping)}
+	var servers []*http.Server
+	addresses := make([]string, len(handlers)) // empty: off
+	failed := make(chan error, len(listeners))
+	for i, l := range listeners {
+		s := newHTTPServer(handlers[i], log)
+		servers, addresses[i] = append(servers, s), l.Addr().String()
+		go func() {
+			if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				failed <- fmt.Errorf("%s: %w", l.setting, err)
+			}
+		}()
+	}
+	log.Info("listening", zap.String("public", addresses[0]), zap.String("admin", addresses[1]))
 
 	background, endBackground := context.WithCancel(context.WithoutCancel(ctx))
 	defer endBackground()
 	go g.background(background, log)
 
+	var err error
 	select {
 	case err = <-failed:
 	case <-ctx.Done():
-		stopping.Store(true)
-		if !errors.Is(context.Cause(ctx), errInterrupt) {
-			log.Info("stopping: readiness fails, still serving", zap.Duration("for", cfg.ShutdownDelay))
-			waitUnless(failed, cfg.ShutdownDelay)
-		}
-		log.Info("stopping: no new connections, waiting for requests in flight", zap.Duration("at_most", cfg.ShutdownTimeout))
 	}
+	stopping.Store(true)
+	if err == nil && !errors.Is(context.Cause(ctx), errInterrupt) {
+		log.Info("stopping: readiness fails, still serving", zap.Duration("for", cfg.ShutdownDelay))
+		err = waitUnless(failed, cfg.ShutdownDelay)
+	}
+	log.Info("stopping: no new connections, waiting for requests in flight", zap.Duration("at_most", cfg.ShutdownTimeout))
 	return errors.Join(err, shutdown(servers, cfg.ShutdownTimeout))
 }
 
@@ -102,11 +130,13 @@ func closingWhen(stopping *atomic.Bool, next http.Handler) http.Handler {
 	})
 }
 
-// waitUnless waits for d, or until a listener has failed.
-func waitUnless(failed <-chan error, d time.Duration) {
+// waitUnless waits for d, or until a listener has failed, whose error it returns.
+func waitUnless(failed <-chan error, d time.Duration) error {
 	select {
-	case <-failed:
+	case err := <-failed:
+		return err
 	case <-time.After(d):
+		return nil
 	}
 }
 
