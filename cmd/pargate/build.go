@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -95,21 +96,32 @@ func certificates(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// background keeps the gateway's knowledge fresh until ctx ends.
-func (g *gateway) background(ctx context.Context, log *zap.Logger) {
+// startBackground starts what keeps the gateway's knowledge fresh, and returns what ends it. Once that has returned
+// nothing of it runs on: the store may be closed.
+func (g *gateway) startBackground(ctx context.Context, log *zap.Logger) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { g.server.Run(ctx) })
 	if g.clients != nil {
-		go g.clients.Watch(ctx, clientsInterval, func(err error) {
-			if err != nil {
-				log.Error("client file refused; the clients read before stay", zap.Error(err))
-				return
-			}
-			log.Info("client file read again", zap.Int("clients", g.clients.Len()))
-		})
+		running.Go(func() { g.watchClients(ctx, log) })
 	}
 	if g.redis != nil {
-		go describeRedis(ctx, g.redis, log)
+		running.Go(func() { describeRedis(ctx, g.redis, log) })
 	}
-	g.server.Run(ctx)
+	return func() {
+		cancel()
+		running.Wait()
+	}
+}
+
+func (g *gateway) watchClients(ctx context.Context, log *zap.Logger) {
+	g.clients.Watch(ctx, clientsInterval, func(err error) {
+		if err != nil {
+			log.Error("client file refused; the clients read before stay", zap.Error(err))
+			return
+		}
+		log.Info("client file read again", zap.Int("clients", g.clients.Len()))
+	})
 }
 
 // describeRedis says once what Redis it is, and warns when that Redis may drop what it has acknowledged.

@@ -83,7 +83,7 @@ func listen(cfg *config.Config) ([]listener, error) {
 }
 
 // serveOn serves until ctx ends or a listener fails, and stops in the order in which nobody loses a request: readiness
-// fails first, then the listeners close, then what is in flight ends.
+// fails first, then the listeners close, then what is in flight ends, and last what runs in the background.
 func serveOn(ctx context.Context, listeners []listener, cfg *config.Config, g *gateway, log *zap.Logger) error {
 	var stopping atomic.Bool
 	handlers := []http.Handler{closingWhen(&stopping, g.server), adminHandler(g.server, &stopping)}
@@ -100,10 +100,7 @@ func serveOn(ctx context.Context, listeners []listener, cfg *config.Config, g *g
 		}()
 	}
 	log.Info("listening", zap.String("public", addresses[0]), zap.String("admin", addresses[1]))
-
-	background, endBackground := context.WithCancel(context.WithoutCancel(ctx))
-	defer endBackground()
-	go g.background(background, log)
+	defer g.startBackground(context.WithoutCancel(ctx), log)()
 
 	var err error
 	select {

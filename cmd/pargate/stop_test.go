@@ -5,6 +5,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -174,4 +177,42 @@ func TestAListenerThatFailsIsAnError(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What runs in the background uses the store, which is closed next. Not parallel: it looks at all goroutines.
+func TestNothingRunsInTheBackgroundOnceServingHasEnded(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections, and says nothing: a Redis that is stalled
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	clients := filepath.Join(t.TempDir(), "clients.json")
+	if err := os.WriteFile(clients, []byte(harness.Clients), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := serveInside(t, "UPSTREAM_URL=http://"+silent.Addr().String(), "CLIENTS_FILE="+clients, "REDIS_URL=redis://"+silent.Addr().String())
+	background := []string{"(*Server).Run", "(*gateway).watchClients", "describeRedis"}
+	harness.WaitFor(t, "the background", func() bool {
+		for _, name := range background {
+			if !strings.Contains(stacks(), name) {
+				return false
+			}
+		}
+		return true
+	})
+	s.stop(errInterrupt)
+	if err := s.wait(t); err != nil {
+		t.Error(err)
+	}
+	for _, name := range background {
+		if strings.Contains(stacks(), name) {
+			t.Errorf("%s still runs", name)
+		}
+	}
+	s.gateway.server.Store.Close()
+}
+
+func stacks() string {
+	text := make([]byte, 1<<20)
+	return string(text[:runtime.Stack(text, true)])
 }
