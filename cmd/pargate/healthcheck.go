@@ -44,7 +44,8 @@ func healthcheck(ctx context.Context, args []string, p program) int {
 	return exitOK
 }
 
-// loopback replaces an address that means every interface by one that can be dialled.
+// loopback replaces an address that means every interface by one that can be dialled. A listener on [::] takes IPv4
+// too, and in many containers 127.0.0.1 is the only loopback address that there is.
 func loopback(addr string) string {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -52,9 +53,6 @@ func loopback(addr string) string {
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
-		if ip != nil && ip.To4() == nil {
-			host = "::1"
-		}
 	}
 	return net.JoinHostPort(host, port)
 }
