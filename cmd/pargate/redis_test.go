@@ -21,7 +21,7 @@ var redisUser = []string{"--requirepass", "r00t", "--user", "gate", "on", ">g@te
 func TestRedisIsReachedAsTheSettingsSay(t *testing.T) {
 	t.Parallel()
 	server := storetest.StartRedis(t, redisUser...)
-	admin := redisAdmin(t, server)
+	admin := redisAdmin(t, server, "r00t")
 	for _, environ := range [][]string{
 		{"REDIS_URL=redis://gate:g%40te%3Apw@ADDR"},
 		{"REDIS_URL=redis://ADDR", "REDIS_USERNAME=gate", "REDIS_PASSWORD=g@te:pw"},
@@ -85,9 +85,9 @@ func at(server *storetest.RedisServer, environ []string) []string {
 	return all
 }
 
-func redisAdmin(t *testing.T, server *storetest.RedisServer) redis.UniversalClient {
+func redisAdmin(t *testing.T, server *storetest.RedisServer, password string) redis.UniversalClient {
 	t.Helper()
-	admin, err := pushstore.DialRedis(pushstore.RedisConfig{URL: server.URL(), Password: "r00t"})
+	admin, err := pushstore.DialRedis(pushstore.RedisConfig{URL: server.URL(), Password: password})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,4 +131,18 @@ func TestARedisThatMayForgetIsWarnedOf(t *testing.T) {
 			t.Errorf("%s: warned %v:\n%s", policy, got, s.logs)
 		}
 	}
+}
+
+func TestNoConnectionToRedisOutlastsTheProgram(t *testing.T) {
+	t.Parallel()
+	server := storetest.StartRedis(t)
+	admin := redisAdmin(t, server, "")
+	connections := func() int {
+		return strings.Count(admin.ClientList(t.Context()).Val(), "\n") - 1 // without the test's own
+	}
+	s := start(t, "UPSTREAM_URL=http://127.0.0.1:1", "REDIS_URL="+server.URL())
+	harness.WaitFor(t, "a connection", func() bool { return connections() > 0 })
+	s.stop(errInterrupt)
+	s.wait(t)
+	harness.WaitFor(t, "the end of every connection", func() bool { return connections() == 0 })
 }
