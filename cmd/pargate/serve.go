@@ -36,6 +36,7 @@ func serve(ctx context.Context, args []string, p program) int {
 		return exitConfig
 	}
 	defer g.server.Store.Close()
+	defer g.server.Close()
 	log.Info("pargate starts", zap.String("version", versionName()), zap.String("upstream", cfg.UpstreamURL.Redacted()))
 	if err := listenAndServe(ctx, cfg, g, log); err != nil {
 		log.Error("pargate ends", zap.Error(err))
