@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -34,8 +35,13 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request, found present
 	if err != nil {
 		return err
 	}
+	if native, err := s.isNative(r, short); err != nil {
+		return err
+	} else if native {
+		return s.forward(w, r)
+	}
 	c := s.Clients.Lookup(short.clientID)
-	if c == nil && x.endpoints.native == "" {
+	if c == nil {
 		return deadLink(errors.New("client_id is not registered"))
 	}
 
@@ -106,10 +112,21 @@ func (s *Server) open(r *http.Request, short shortRequest, cookie flowCookie) (*
 	return &openFlow{Flow: flow, cookie: cookie}, nil
 }
 
-func checkStillRegistered(c *client.Client, flow *openFlow) error {
-	if c == nil {
-		return deadLink(errors.New("client is no longer registered"))
+// isNative reports whether a reference that looks like one of ours is one of the upstream's own push endpoint: it is
+// not in our store. Where requests must be pushed here, it was not.
+func (s *Server) isNative(r *http.Request, short shortRequest) (bool, error) {
+	x := exchangeOf(r)
+	if x.endpoints.native == "" || s.mustPush() {
+		return false, nil
 	}
+	state, err := s.Store.Look(r.Context(), pushstore.Party{Issuer: x.endpoints.issuer, ClientID: short.clientID}, short.ref)
+	if err != nil {
+		return false, storeTrouble(err, x.shortURL(short))
+	}
+	return state == pushstore.Absent, nil
+}
+
+func checkStillRegistered(c *client.Client, flow *openFlow) error {
 	if c.RedirectURIs != nil && !c.HasRedirectURI(flow.Request.RedirectURI) {
 		return deadLink(errors.New("redirect_uri is no longer registered"))
 	}
@@ -139,18 +156,19 @@ func (s *Server) expand(r *http.Request, flow *openFlow) {
 	dropped = slices.DeleteFunc(dropped, func(name string) bool {
 		return name == oauth.ParamClientID || name == oauth.ParamRequestURI || oauth.IsOwnName(name)
 	})
-	if len(dropped) > 0 {
+	if names := knownAsNames(dropped); len(dropped) > 0 {
 		s.Log.Info("parameters beside the request_uri were dropped; RESUME_PARAMS keeps those that a login needs",
-			zap.String("request_id", x.id), zap.String("flow", pushstore.Digest(flow.Reference)), zap.Strings("names", clipAll(dropped)))
+			zap.String("request_id", x.id), zap.String("flow", pushstore.Digest(flow.Reference)), zap.Strings("names", names), zap.Int("others", len(dropped)-len(names)))
 	}
 }
 
-func clipAll(names []string) []string {
-	clipped := make([]string, 0, min(len(names), 10))
-	for _, name := range names[:cap(clipped)] {
-		clipped = append(clipped, clip(name, 64))
-	}
-	return clipped
+var namePattern = regexp.MustCompile(`^[A-Za-z_]{1,32}$`)
+
+// knownAsNames returns the first of those that look like a parameter's name. A value without a name would stand in its
+// place, and is not for the log.
+func knownAsNames(names []string) []string {
+	known := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !namePattern.MatchString(name) })
+	return known[:min(len(known), 10)]
 }
 
 // wayBack is a link to the application with an error that lets it start anew; empty when the address is not known

@@ -7,7 +7,6 @@ import (
 
 	"pargate/proxy/oauth"
 	"pargate/pushstore"
-	"pargate/rewrite"
 )
 
 // marker says that a request is the second one of a first visit. It is constant, so there is nothing to steal.
@@ -33,8 +32,6 @@ func (s *Server) bounce(w http.ResponseWriter, r *http.Request, short shortReque
 	switch {
 	case err != nil:
 		return storeTrouble(err, again)
-	case state == pushstore.Absent && x.endpoints.native != "" && (!s.mustPush() || isNativeReference(r)):
-		return s.forward(w, r)
 	case hasCookie:
 		// It is this browser's, or will be found not to be.
 	case state != pushstore.Pending:
@@ -64,16 +61,4 @@ func hasMarker(query string) bool {
 		}
 	}
 	return false
-}
-
-// isShort reports whether the request has no parameter but client_id and request_uri.
-func isShort(r *http.Request) bool {
-	for _, part := range []string{r.URL.RawQuery, exchangeOf(r).form} {
-		for pair := range rewrite.Pairs(part) {
-			if pair.Name != oauth.ParamClientID && pair.Name != oauth.ParamRequestURI {
-				return false
-			}
-		}
-	}
-	return true
 }

@@ -17,6 +17,7 @@ func (s *Server) metadata(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return s.pass(w, r) // a preflight, say
 	}
+	defer s.answerAtOnce(w, r)()
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "public, max-age=60")

@@ -69,14 +69,18 @@ func (p *paths) classify(raw string) place {
 
 // spellings returns what a path is, folded, to servers that decode it up to three times.
 func spellings(raw string) []string {
-	all := []string{foldPath(raw)}
-	for range 3 {
+	var all []string
+	for range 4 {
+		folded := foldPath(raw)
+		all = append(all, folded)
+		if strings.Contains(raw, "..") {
+			all = append(all, foldSegments(raw)) // to a server that does not resolve dots
+		}
 		decoded := rewrite.UnescapePath(raw)
 		if decoded == raw {
 			break
 		}
 		raw = decoded
-		all = append(all, foldPath(raw))
 	}
 	return all
 }
@@ -86,20 +90,34 @@ func foldPath(p string) string {
 	if isPlainPath(p) {
 		return p
 	}
-	p = strings.ReplaceAll(p, `\`, "/")
-	if i := strings.IndexAny(p, "\x00?#"); i >= 0 {
-		p = p[:i]
-	}
-	segments := strings.Split(p, "/")
-	for i, segment := range segments {
-		segment, _, _ = strings.Cut(segment, ";")
-		segments[i] = strings.TrimFunc(segment, func(r rune) bool { return r <= ' ' || r == 0x7f || unicode.IsSpace(r) })
-	}
-	p = path.Clean("/" + strings.Join(segments, "/"))
+	p = path.Clean(foldSegments(p))
 	if p != "/" {
 		p = strings.TrimRight(p, "./ ")
 	}
-	return strings.ToLower(strings.ToUpper(p))
+	return p
+}
+
+// overlong are encodings of "/" and "." that a lax decoder of UTF-8 takes for them.
+var overlong = strings.NewReplacer(`\`, "/", "\xc0\xaf", "/", "\xc0\xae", ".")
+
+// foldSegments folds each segment of a path, and leaves dot segments where they are.
+func foldSegments(p string) string {
+	p = overlong.Replace(p)
+	if i := strings.IndexAny(p, "\x00?#"); i >= 0 {
+		p = p[:i]
+	}
+	var kept []string
+	for segment := range strings.SplitSeq(p, "/") {
+		segment, _, _ = strings.Cut(segment, ";")
+		if segment = strings.TrimFunc(segment, isInvisible); segment != "" {
+			kept = append(kept, segment)
+		}
+	}
+	return strings.ToLower(strings.ToUpper("/" + strings.Join(kept, "/")))
+}
+
+func isInvisible(r rune) bool {
+	return r <= ' ' || r == 0x7f || unicode.IsSpace(r) || unicode.Is(unicode.Cf, r)
 }
 
 // isPlainPath reports whether foldPath has nothing to do, which is so for nearly every path that arrives.

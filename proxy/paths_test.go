@@ -22,6 +22,8 @@ func TestClassifyKnowsEverySpellingOfTheAuthorizationEndpoint(t *testing.T) {
 		"/authorize%09": nearMiss, "/authorize%20": nearMiss, "/authorize.": nearMiss, `/\authorize`: nearMiss,
 		`/x\..\authorize`: nearMiss, "/%5cauthorize": nearMiss, "/author\u0131ze": nearMiss, "/author%C4%B1ze": nearMiss, "/../authorize": nearMiss,
 
+		"/authorize/..": below, "/authorize/../": below, "/%u0061uthorize": nearMiss, "/authorize%C0%AF": nearMiss, "/authorize%E2%80%8B": nearMiss,
+
 		"/authorize/connector": below, "/authorize.json": below, "/Authorize/x/y": below, "/authorize;a/b": below, "/authorize%2fcb": below,
 
 		"/": elsewhere, "": elsewhere, "/authorizer": elsewhere, "/x/authorize": elsewhere, "/authorize_it": elsewhere, "/par/": elsewhere,

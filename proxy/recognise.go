@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/http"
-	"net/url"
 	"slices"
 
 	"pargate/rewrite"
@@ -25,8 +24,11 @@ var errHeadResponse = deadLink(errors.New("an authorization response to a HEAD")
 // recognise finds out whether this is an authorization response of one of the browser's flows: a Location, whatever
 // the status (one server in use sends 400 with one), that leads to a pushed redirect_uri.
 func (r *reply) recognise() error {
+	if len(r.x.liveCookies()) == 0 {
+		return nil
+	}
 	response, ok := r.parse()
-	if !ok || len(r.x.liveCookies()) == 0 || !r.mayLeadToClient(response) {
+	if !ok || !r.mayLeadToClient(response) {
 		return nil
 	}
 	flows, err := r.flows()
@@ -55,7 +57,7 @@ func (r *reply) parse() (rewrite.Response, bool) {
 	if location == "" {
 		return rewrite.Response{}, false
 	}
-	return rewrite.ParseResponse(r.absolute(location))
+	return rewrite.ParseResponse(rewrite.Resolve(r.x.endpoints.public, r.x.path, location))
 }
 
 // mayLeadToClient reports whether the response can be one to a client: one on our own origin (a login page's own
@@ -73,26 +75,13 @@ func (r *reply) mayLeadToClient(response rewrite.Response) bool {
 	return false
 }
 
-// absolute resolves a Location as the browser would.
-func (r *reply) absolute(location string) string {
-	u, err := url.Parse(location)
-	if err != nil || u.IsAbs() {
-		return location
-	}
-	base, err := url.Parse(r.x.endpoints.public.String() + r.x.path)
-	if err != nil {
-		return location
-	}
-	return base.ResolveReference(u).String()
-}
-
 // pick finds the flow of a response among those with its redirect_uri: by state, which may be another tab's; without
 // one by the request's reference, else the only one that pushed no state. Several with one state are told apart
 // only by the reference; several reports whether that was not enough.
 func (r *reply) pick(response rewrite.Response, matching []*openFlow) (flow *openFlow, several bool) {
 	var candidates []*openFlow
 	for _, flow := range matching {
-		if flow.Request.State == response.State {
+		if response.HasState(flow.Request.State) || response.Signed && response.State == "" { // its state is in the JWT
 			candidates = append(candidates, flow)
 		}
 	}

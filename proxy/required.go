@@ -14,7 +14,7 @@ import (
 // ours never comes here.
 func (s *Server) checkPushed(r *http.Request) error {
 	x := exchangeOf(r)
-	if !s.mustPush() || x.place == atExempt || isNativeReference(r) {
+	if !s.mustPush() || x.place == atExempt {
 		return nil
 	}
 	var body string
@@ -33,22 +33,6 @@ func (s *Server) checkPushed(r *http.Request) error {
 		return notPushed(reason)
 	}
 	return s.checkClientMayNotPush(r.URL.RawQuery, body)
-}
-
-// isNativeReference reports whether the request is one by a reference of the upstream's own push endpoint, and nothing
-// beside it: that request was pushed as well.
-func isNativeReference(r *http.Request) bool {
-	x := exchangeOf(r)
-	if x.endpoints == nil || x.endpoints.native == "" || x.place != atAuthorize || !isShort(r) {
-		return false
-	}
-	return occurrences(r.URL.RawQuery, oauth.ParamRequestURI) == 1 && occurrences(r.URL.RawQuery, oauth.ParamClientID) == 1 && x.form == "" &&
-		hasNativePrefix(r.URL.RawQuery)
-}
-
-func hasNativePrefix(query string) bool {
-	value, ok := strictValue(query, oauth.ParamRequestURI)
-	return ok && hasURIPrefix(value)
 }
 
 // checkForm refuses a body on a protected path that cannot be judged.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 
 	"go.uber.org/zap"
@@ -18,17 +19,29 @@ type handler func(http.ResponseWriter, *http.Request) error
 func (s *Server) json(w http.ResponseWriter, r *http.Request, h handler) {
 	if err := h(w, r); err != nil {
 		s.logRefusal(r, err)
-		answerAtOnce(w, r)
+		defer s.answerAtOnce(w, r)()
 		writeJSON(w, asOAuth(err))
 	}
 }
 
-// answerAtOnce lets a refusal go out before the rest of the request has come in: net/http would wait for it. The
-// connection ends with the answer, and what still comes is thrown away so that the client gets to read it.
-func answerAtOnce(w http.ResponseWriter, r *http.Request) {
-	if hasBody(r) && !exchangeOf(r).bodyArrived && r.ProtoMajor == 1 {
-		_ = http.NewResponseController(w).EnableFullDuplex() // where that cannot be, the answer only comes later
-		w.Header().Set("Connection", "close")
+// maxDiscarded is how much of a request is thrown away that comes after its answer, in bytes.
+const maxDiscarded = 256 << 10
+
+// answerAtOnce lets an answer of the gateway's own go out before the rest of the request has come in: net/http would
+// wait for it. What it returns is to be called behind the answer. The connection ends then, and what still comes is
+// thrown away first, since a client that is cut off while it sends does not get to read the answer.
+func (s *Server) answerAtOnce(w http.ResponseWriter, r *http.Request) (afterwards func()) {
+	if !hasBody(r) || exchangeOf(r).bodyArrived || r.ProtoMajor != 1 {
+		return func() {}
+	}
+	limitReading(w, r, s.BodyTimeout)
+	control := http.NewResponseController(w)
+	_ = control.EnableFullDuplex() // where that cannot be, the answer only comes later
+	w.Header().Set("Connection", "close")
+	return func() {
+		if control.Flush() == nil && r.Header.Get("Expect") == "" { // who waits for a word before sending sends nothing
+			io.CopyN(io.Discard, r.Body, maxDiscarded) // as far as it goes
+		}
 	}
 }
 
@@ -41,7 +54,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, h handler) {
 
 func (s *Server) writePage(w http.ResponseWriter, r *http.Request, err error) {
 	s.logRefusal(r, err)
-	answerAtOnce(w, r)
+	defer s.answerAtOnce(w, r)()
 	if wantsJSON(r) {
 		writeJSON(w, asOAuth(err))
 		return

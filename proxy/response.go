@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"pargate/pushstore"
+	"pargate/rewrite"
 )
 
 // reply is one upstream response on its way through the list.
@@ -109,7 +110,8 @@ func (r *reply) keepForms() {
 	if !posted {
 		return
 	}
-	if target, err := url.Parse(r.absolute(r.Header.Get("Location"))); err != nil || !sameOrigin(target, r.x.endpoints.public) {
+	location := rewrite.Resolve(r.x.endpoints.public, r.x.path, r.Header.Get("Location"))
+	if target, err := url.Parse(location); err != nil || !sameOrigin(target, r.x.endpoints.public) {
 		r.StatusCode, r.Status = http.StatusSeeOther, "303 See Other"
 	}
 }

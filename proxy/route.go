@@ -48,6 +48,7 @@ func (s *Server) pass(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch {
 	case r.Method == http.MethodHead && (ref.found() || x.endpoints != nil && x.place.protected()):
+		defer s.answerAtOnce(w, r)()
 		return s.head(w)
 	case x.endpoints == nil && (ref.found() || s.mustPush()):
 		return unavailable(oauth.TemporarilyUnavailable("the authorization server is not known yet"))

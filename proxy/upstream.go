@@ -144,6 +144,9 @@ func (u *upstream) announce(e *endpoints) {
 		fields = append(fields, zap.String("push", e.pushURL()))
 	}
 	if e.native != "" {
+		if u.policy.requirePAR {
+			fields = append(fields, zap.String("note", "with PAR_REQUIRED its own references are refused; requests must be pushed here"))
+		}
 		u.say("", "upstream already offers PAR: its metadata is left alone, and its references are passed on",
 			append(fields, zap.String("upstream_push", e.native))...)
 		return

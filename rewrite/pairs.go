@@ -44,13 +44,18 @@ func pairs(s, separators string) iter.Seq[Pair] {
 
 // unescapeName decodes a name, also where it is escaped as %uXXXX, which ASP.NET takes for a UTF-16 code unit.
 func unescapeName(name string) string {
-	if strings.Contains(name, "%u") || strings.Contains(name, "%U") {
-		name = utf16Escape.ReplaceAllStringFunc(name, func(escape string) string {
-			code, _ := strconv.ParseUint(escape[2:], 16, 16) // four hexadecimal digits
-			return url.QueryEscape(string(rune(code)))
-		})
+	return unescapeLeniently(asPercentEscapes(name))
+}
+
+// asPercentEscapes writes %uXXXX escapes as percent-encoded UTF-8.
+func asPercentEscapes(s string) string {
+	if !strings.Contains(s, "%u") && !strings.Contains(s, "%U") {
+		return s
 	}
-	return unescapeLeniently(name)
+	return utf16Escape.ReplaceAllStringFunc(s, func(escape string) string {
+		code, _ := strconv.ParseUint(escape[2:], 16, 16) // four hexadecimal digits
+		return url.PathEscape(string(rune(code)))
+	})
 }
 
 var utf16Escape = regexp.MustCompile(`%[uU][0-9A-Fa-f]{4}`)
@@ -102,5 +107,5 @@ func UnescapePath(p string) string {
 	if !strings.Contains(p, "%") {
 		return p
 	}
-	return decodeEscapes(p, '+')
+	return decodeEscapes(asPercentEscapes(p), '+')
 }

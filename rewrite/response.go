@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/url"
+	"regexp"
 	"strings"
 )
 
@@ -26,31 +27,68 @@ var ErrOtherIssuer = errors.New("the authorization response carries another iss"
 // Multiple Response Type Encoding Practices §2.1).
 type Response struct {
 	location string
-	target   *url.URL
-	State    string // empty when there is none
-	Error    bool   // carries error
-	Grants   bool   // carries code, id_token, access_token or response
-	signed   bool   // carries response alone: everything else, iss too, is inside the JWT (JARM)
-	fragment bool   // the parameters are in the fragment
+	target   *url.URL // nil: the location has no form that net/url knows
+	State    string   // empty when there is none
+	Error    bool     // carries error
+	Grants   bool     // carries code, id_token, access_token or response
+	Signed   bool     // carries response alone: everything else, state and iss too, is inside the JWT (JARM)
+	plain    string   // State with "+" left as it is, for servers that do not encode it
+	fragment bool     // the parameters are in the fragment
 }
 
-// ParseResponse reads an absolute location and reports whether it carries an authorization response at all.
+// ParseResponse reads an absolute location and reports whether it carries an authorization response at all. One that
+// leads nowhere that can be told carries one as well.
 func ParseResponse(location string) (Response, bool) {
 	location = withoutBlanks(location)
 	// A bad escape in the fragment hides no response: net/url would refuse it, browsers do not.
 	before, fragment, _ := strings.Cut(location, "#")
 	target, err := url.Parse(withPlainSlashes(before))
-	if err != nil || !target.IsAbs() {
+	if err != nil {
+		target = nil
+	} else if !target.IsAbs() {
 		return Response{}, false
 	}
 	_, query, _ := strings.Cut(before, "?")
-	r := Response{location: location, target: target}
-	if r.read(query) {
-		return r, true
+	r, inFragment := Response{location: location, target: target}, Response{location: location, target: target, fragment: true}
+	foundInQuery, foundInFragment := r.read(query), inFragment.read(fragment)
+	if !foundInQuery {
+		return inFragment, foundInFragment
 	}
-	r.fragment = true
-	return r, r.read(fragment)
+	r.Grants = r.Grants || inFragment.Grants
+	return r, true
 }
+
+// HasState reports whether the response carries state, which may be empty for none.
+func (r Response) HasState(state string) bool { return r.State == state || r.plain == state }
+
+// Resolve returns a Location as the browser reads it that asked for path at origin: absolute, with slashes for
+// backslashes.
+func Resolve(origin *url.URL, path, location string) string {
+	location = withoutBlanks(location)
+	place, query, hasQuery := strings.Cut(location, "?")
+	if u, err := url.Parse(place); err == nil && u.IsAbs() || strings.Contains(place, "#") || hasScheme(place) {
+		return location
+	}
+	place = strings.ReplaceAll(place, `\`, "/")
+	switch {
+	case strings.HasPrefix(place, "//"):
+		place = origin.Scheme + "://" + strings.TrimLeft(place, "/")
+	case strings.HasPrefix(place, "/"):
+		place = origin.String() + place
+	case place == "":
+		place = origin.String() + path
+	default:
+		place = origin.String() + path[:strings.LastIndexByte(path, '/')+1] + place
+	}
+	if hasQuery {
+		place += "?" + query
+	}
+	return place
+}
+
+var schemePattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*:`)
+
+func hasScheme(location string) bool { return schemePattern.MatchString(location) }
 
 // withoutBlanks takes out what browsers do not see in a location: blanks around it, tabs and line ends in it (WHATWG
 // URL §4.4).
@@ -79,7 +117,7 @@ func withPlainSlashes(location string) string {
 
 // read takes the response's parameters from one encoded part and reports whether there are any.
 func (r *Response) read(encoded string) (found bool) {
-	r.State = ""
+	r.State, r.plain = "", ""
 	plain, signed := false, false
 	for pair := range StrictPairs(encoded) {
 		switch pair.Name {
@@ -90,23 +128,39 @@ func (r *Response) read(encoded string) (found bool) {
 		case "response":
 			signed, r.Grants = true, true
 		case "state":
-			r.State = pair.Value
+			_, raw, _ := strings.Cut(pair.Raw, "=")
+			r.State, r.plain = pair.Value, UnescapePath(raw)
 		}
 	}
-	r.signed = signed && !plain
+	r.Signed = signed && !plain
 	return signed || plain
 }
 
 // OnOrigin reports whether the response goes to an address of that scheme, host and port.
 func (r Response) OnOrigin(origin *url.URL) bool {
-	return strings.EqualFold(r.target.Scheme, origin.Scheme) && hostOf(r.target) == hostOf(origin)
+	if r.target == nil || !isHTTP(r.target) {
+		return false
+	}
+	// Servers behind a proxy guess the scheme: http://host and https://host are one.
+	guessed := *r.target
+	guessed.Scheme = origin.Scheme
+	if r.target.Port() == defaultPorts[strings.ToLower(r.target.Scheme)] {
+		guessed.Host = r.target.Hostname()
+	}
+	return hostOf(&guessed) == hostOf(origin)
 }
+
+func isHTTP(u *url.URL) bool {
+	return strings.EqualFold(u.Scheme, "http") || strings.EqualFold(u.Scheme, "https")
+}
+
+var defaultPorts = map[string]string{"http": "80", "https": "443"}
 
 // LeadsTo reports whether the response goes to redirectURI: scheme and host without regard to case, the port, the
 // path with an empty one as "/", and the query of redirectURI among the response's own.
 func (r Response) LeadsTo(redirectURI string) bool {
 	u, err := url.Parse(redirectURI)
-	if err != nil || !u.IsAbs() {
+	if err != nil || !u.IsAbs() || r.target == nil {
 		return false
 	}
 	t := r.target
@@ -129,7 +183,7 @@ func (r Response) LeadsTo(redirectURI string) bool {
 func hostOf(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[strings.ToLower(u.Scheme)]
+		port = defaultPorts[strings.ToLower(u.Scheme)]
 	}
 	return net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
@@ -144,7 +198,7 @@ func pathOf(u *url.URL) string {
 // WithIssuer returns the location with iss in it, beside the response's other parameters (RFC 9207 §2). One that
 // is there and equal stays alone; another one is ErrOtherIssuer. A signed response is left as it is.
 func (r Response) WithIssuer(issuer string) (string, error) {
-	if r.signed {
+	if r.Signed {
 		return r.location, nil
 	}
 	before, fragment, hasFragment := strings.Cut(r.location, "#")

@@ -44,7 +44,7 @@ func TestALocationIsAnAuthorizationResponseByItsParameters(t *testing.T) {
 		{"a relative location", "/cb?code=x", false, "", false},
 		{"a location without a scheme", "//app.example/cb?code=x", false, "", false},
 		{"an empty location", "", false, "", false},
-		{"what is no location", "https://app.example:port/cb?code=x", false, "", false},
+		{"what net/url refuses, and browsers follow", "https://app.example/cb%zz?code=x&state=1", true, "1", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -86,6 +86,116 @@ func TestTheGuardTellsAFlowsResponseFromAnotherWithItsRedirectURI(t *testing.T) 
 	}
 }
 
+func TestTheGuardReadsALocationAsBrowsersDo(t *testing.T) {
+	t.Parallel()
+	var location string
+	g := harness.Start(t, harness.Setup{
+		Options: func(o *proxy.Options) { o.PARRequired = true },
+		Upstream: func(r *upstream.Recorder) {
+			r.Handlers["/hole"] = func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Location", location)
+				w.WriteHeader(http.StatusFound)
+			}
+		},
+	})
+	b := harness.NewBrowser(g.URL)
+	for _, location = range []string{`/\evil.example/cb?code=1`, `\\evil.example/cb?code=1`, "/\t/app.example/cb?code=1", "///app.example/cb?code=1",
+		"https://app.example/cb%zz?code=1", "com.app:/cb%zz?code=1", "https://us er@app.example/cb?code=1", "https://%61pp.example/cb?code=1", "https://app.example/cb?error=x#code=1"} {
+		if res := b.Get(t, "/hole"); res.Status != 400 {
+			t.Errorf("%q: %d", location, res.Status)
+		}
+	}
+}
+
+func TestASignedResponseEndsItsFlowOnAPathWithoutTheReference(t *testing.T) {
+	t.Parallel()
+	for _, required := range []bool{true, false} {
+		g := harness.Start(t, harness.Setup{
+			Options: func(o *proxy.Options) { o.PARRequired = required },
+			Upstream: func(r *upstream.Recorder) {
+				r.Handlers["/login/done"] = func(w http.ResponseWriter, req *http.Request) {
+					http.Redirect(w, req, "https://app.example/cb?response=a.b.c", http.StatusFound)
+				}
+			},
+		})
+		b := harness.NewBrowser(g.URL)
+		uri := g.Push(t, "web", "s3cret", harness.Form("response_mode", "jwt"))
+		if res := b.LogIn(t, b.Open(t, "web", uri)); res.Location != "https://app.example/cb?response=a.b.c" || !isUsed(t, b, uri) {
+			t.Errorf("required %t: %d %s", required, res.Status, res.Location)
+		}
+	}
+}
+
+func TestRedirectsPassBeforeTheUpstreamIsKnown(t *testing.T) {
+	t.Parallel()
+	g := harness.Start(t, harness.Setup{Unknown: true, Upstream: func(r *upstream.Recorder) {
+		r.Metadata = map[string]string{}
+		r.Handlers["/rel"] = func(w http.ResponseWriter, req *http.Request) { http.Redirect(w, req, "/login", http.StatusFound) }
+	}})
+	if res := harness.NewBrowser(g.URL).Get(t, "/rel"); res.Status != 302 || res.Header.Get("Location") != "/login" {
+		t.Errorf("%d %s", res.Status, res.Header.Get("Location"))
+	}
+}
+
+func TestTheUpstreamsOwnReferencesAreRefusedWherePARIsRequiredHere(t *testing.T) {
+	t.Parallel()
+	for _, required := range []bool{true, false} {
+		g := harness.Start(t, harness.Setup{
+			Options: func(o *proxy.Options) { o.PARRequired = required },
+			Upstream: func(r *upstream.Recorder) {
+				r.Metadata = map[string]string{oidcPath: r.Document(`,"pushed_authorization_request_endpoint":"` + r.Issuer + `/as/par"`)}
+			},
+		})
+		b := harness.NewBrowser(g.URL)
+		for _, ref := range []string{"short", strings.Repeat("A", 43)} {
+			short := harness.Short("web", "urn:ietf:params:oauth:request_uri:"+ref)
+			b.Get(t, short)
+			b.Get(t, short, setHeader("Sec-Fetch-Dest", "empty"))
+			b.Post(t, short, "username=u")
+			b.Post(t, short, "redirect_uri=https://evil.example/&pad="+strings.Repeat("x", 70<<10))
+			b.Post(t, "/authorize", strings.TrimPrefix(short, "/authorize?"))
+		}
+		if n := len(g.Upstream.Requests()); required && n != 0 || !required && n != 10 {
+			t.Errorf("required %t: %d requests reached the upstream", required, n)
+		}
+	}
+}
+
+func TestWhatStandsBesideAReferenceIsLoggedByNameOnly(t *testing.T) {
+	t.Parallel()
+	g := harness.Start(t, harness.Setup{})
+	uri := g.Push(t, "web", "s3cret", harness.Form())
+	b := harness.NewBrowser(g.URL)
+	b.Open(t, "web", uri)
+	b.Get(t, harness.Short("web", uri)+"&lang=LEAK&SECRET-TICKET-12345&eyJhbGciOiJ9.LEAK")
+	entries := g.Logs.FilterMessageSnippet("were dropped").All()
+	if len(entries) != 1 || fmt.Sprint(entries[0].ContextMap()["names"]) != "[lang]" || entries[0].ContextMap()["others"] != int64(2) {
+		t.Errorf("%v", entries)
+	}
+}
+
+func TestAStalledBodyDoesNotHoldARefusedConnection(t *testing.T) {
+	t.Parallel()
+	g := harness.Start(t, harness.Setup{
+		Options: func(o *proxy.Options) { o.BodyTimeout = 100 * time.Millisecond },
+		Upstream: func(r *upstream.Recorder) {
+			r.Handlers["/cut"] = func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+		},
+	})
+	for _, head := range []string{"HEAD /authorize", "GET /.well-known/openid-configuration", "PUT /par"} {
+		c, err := net.Dial("tcp", strings.TrimPrefix(g.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.SetDeadline(time.Now().Add(10 * time.Second))
+		io.WriteString(c, head+" HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
+		if _, err := io.ReadAll(c); err != nil {
+			t.Errorf("%s: %v", head, err)
+		}
+		c.Close()
+	}
+}
+
 func TestAHEADOfTheLastHopEndsNothing(t *testing.T) {
 	t.Parallel()
 	g := harness.Start(t, harness.Setup{})
