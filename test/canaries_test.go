@@ -42,9 +42,10 @@ func (c canaries) in(text string) (found []string) {
 	return found
 }
 
-// internals are what the text of an error looks like to who has not written it.
+// internals are what an error is told in to who has written the gateway, or has its log.
 var internals = []string{"runtime", "goroutine", "panic", ".go:", "proxy.", "oauth.", "pushstore", "rewrite.", "http.", "errors.", "0xc0", "dial tcp",
-	"connection refused", "EOF", "context ", "/src/", "/home/", "/tmp/", "json:", "strconv", "%!"}
+	"connection refused", "EOF", "context ", "/src/", "/home/", "/tmp/", "json:", "strconv", "%!",
+	errBroken.Error(), "wrong secret", "unknown client"}
 
 // watch are the browsers of the test below: it looks at every error that they get.
 type watch struct {

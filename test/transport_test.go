@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"pargate/proxy"
 	"pargate/test/harness"
@@ -208,7 +209,7 @@ func TestBodiesPassAsTheyCome(t *testing.T) {
 			w.Write(compressed)
 		}
 	}})
-	client := &http.Client{Transport: &http.Transport{DisableCompression: true, DisableKeepAlives: true}}
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableCompression: true, DisableKeepAlives: true}}
 	get := func(path string) *http.Response {
 		t.Helper()
 		res, err := client.Get(g.URL + path)
