@@ -24,7 +24,7 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request) error {
 	// 2. Authenticate the client (RFC 9126 §2.1, step 1), not faster than it may push.
 	c, err := s.authenticate(r, cred)
 	if err != nil {
-		return err
+		return challenging(r, err)
 	}
 
 	// 3. Open the request object (RFC 9126 §3): not built yet, so there must be none.
@@ -72,7 +72,18 @@ func (s *Server) decodePush(r *http.Request) (client.Credentials, oauth.Params, 
 	if err != nil {
 		return none, nil, err
 	}
-	return client.Read(r.Header, form)
+	cred, params, err := client.Read(r.Header, form)
+	return cred, params, challenging(r, err)
+}
+
+// challenging names the scheme in every 401 (RFC 9110 §15.5.2), but to a script in a browser that did not use it: the
+// browser would ask its user for a password.
+func challenging(r *http.Request, err error) error {
+	var told *oauth.Error
+	if errors.As(err, &told) && told.Status == http.StatusUnauthorized && r.Header.Get("Origin") == "" {
+		told.Challenging()
+	}
+	return err
 }
 
 // readAtMost returns a body of at most limit bytes; of a longer one it keeps nothing.

@@ -292,8 +292,12 @@ func TestRFC9126ClientAuthentication(t *testing.T) {
 				if res.Status != c.status {
 					t.Errorf("%s: %d %s, want %d", c.name, res.Status, res.Body, c.status)
 				}
-				if challenge := res.Header.Get("WWW-Authenticate"); res.Status == 401 && (challenge != "") != (len(c.change) > 0) {
+				if challenge := res.Header.Get("WWW-Authenticate"); (res.Status == 401) != strings.HasPrefix(challenge, "Basic realm=") {
 					t.Errorf("%s: WWW-Authenticate = %q", c.name, challenge)
+				}
+				script := pushOf(t, g, c.form.Encode(), append(c.change, setHeader("Origin", "https://spa.example"))...)
+				if challenge := script.Header.Get("WWW-Authenticate"); script.Status == 401 && (challenge != "") != (len(c.change) > 0) {
+					t.Errorf("%s, from a script: WWW-Authenticate = %q", c.name, challenge)
 				}
 				if res.Status == 401 {
 					wantPushError(t, res, 401, "invalid_client")

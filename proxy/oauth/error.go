@@ -94,8 +94,14 @@ func RequestNotSupported() *Error {
 func InvalidClient(description string, challenge bool) *Error {
 	e := &Error{Status: http.StatusUnauthorized, Code: CodeInvalidClient, Description: description}
 	if challenge {
-		e.Header = http.Header{"Www-Authenticate": {`Basic realm="pushed authorization requests", charset="UTF-8"`}}
+		return e.Challenging()
 	}
+	return e
+}
+
+// Challenging returns e naming the scheme with which a client can authenticate (RFC 9110 §11.6.1).
+func (e *Error) Challenging() *Error {
+	e.Header = http.Header{"Www-Authenticate": {`Basic realm="pushed authorization requests", charset="UTF-8"`}}
 	return e
 }
 
