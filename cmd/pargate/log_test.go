@@ -15,9 +15,9 @@ func startAndStop(t *testing.T, environ ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errInterrupt)
-	var stdout, stderr bytes.Buffer
+	var stdout, stderr logBuffer
 	environ = append([]string{"UPSTREAM_URL=http://127.0.0.1:1", "LISTEN_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0"}, environ...)
-	if code := run(ctx, nil, environ, &stdout, &stderr); code != exitOK || stdout.Len() > 0 {
+	if code := run(ctx, nil, environ, &stdout, &stderr); code != exitOK || stdout.String() != "" {
 		t.Errorf("%d %s%s", code, &stdout, &stderr)
 	}
 	return stderr.String()

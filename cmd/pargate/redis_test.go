@@ -144,5 +144,10 @@ func TestNoConnectionToRedisOutlastsTheProgram(t *testing.T) {
 	harness.WaitFor(t, "a connection", func() bool { return connections() > 0 })
 	s.stop(errInterrupt)
 	s.wait(t)
-	harness.WaitFor(t, "the end of every connection", func() bool { return connections() == 0 })
+	// Redis hears of it at once. In ten seconds the garbage collector might have closed what the program has forgotten.
+	for deadline := time.Now().Add(time.Second); connections() > 0; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("connections are left")
+		}
+	}
 }

@@ -22,7 +22,7 @@ import (
 // call runs the program with these settings until it ends.
 func call(t *testing.T, environ []string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	var out, errs bytes.Buffer
+	var out, errs logBuffer
 	code = run(t.Context(), args, environ, &out, &errs)
 	return code, out.String(), errs.String()
 }
@@ -82,7 +82,8 @@ type served struct {
 	ended         chan int
 }
 
-// logBuffer collects what the program logs.
+// logBuffer collects what the program writes. It is locked because the Redis library logs for the whole process, to
+// whichever program of these tests has started last, also when that has ended.
 type logBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -228,11 +229,13 @@ func TestAnUpstreamThatIsNotUpIsNoCrash(t *testing.T) {
 
 func TestStopWaitsForRequestsInFlight(t *testing.T) {
 	t.Parallel()
-	arrived, release := make(chan struct{}), make(chan struct{})
+	arrived, released := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(released) })
+	defer release()
 	up := upstream.New(t, func(r *upstream.Recorder) {
 		r.Handlers["/slow"] = func(w http.ResponseWriter, _ *http.Request) {
 			close(arrived)
-			<-release
+			<-released
 			io.WriteString(w, "done")
 		}
 	})
@@ -257,7 +260,7 @@ func TestStopWaitsForRequestsInFlight(t *testing.T) {
 		}
 		return err != nil
 	})
-	close(release)
+	release()
 	if got := <-answer; got != "done<nil>" {
 		t.Errorf("the request in flight got %s", got)
 	}
