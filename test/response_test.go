@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/textproto"
 	"net/url"
 	"strings"
@@ -387,24 +386,10 @@ func TestNoTunnelsAndNoInterimResponses(t *testing.T) {
 
 func TestAnUpstreamThatSwitchesProtocolsUnasked(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		for {
-			c, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			textproto.NewReader(bufio.NewReader(c)).ReadMIMEHeader()
-			io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nleak")
-			c.Close()
-		}
-	}()
-	t.Cleanup(func() { listener.Close() })
-	public := httptest.NewUnstartedServer(nil).Listener
-	g := harness.InFrontOf(t, public, "http://"+listener.Addr().String(), harness.Setup{Unknown: true})
+	g := inFrontOfRaw(t, func(c net.Conn) {
+		textproto.NewReader(bufio.NewReader(c)).ReadMIMEHeader()
+		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nleak")
+	})
 	if res := harness.NewBrowser(g.URL).Get(t, "/page"); res.Status != 502 {
 		t.Errorf("%d %s", res.Status, res.Body)
 	}
