@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/url"
 	"strings"
+
+	"pargate/rewrite"
 )
 
 // pathOf returns the path of an endpoint's URL as it stands in a request line.
@@ -18,17 +20,7 @@ func originURL(u *url.URL) *url.URL { return &url.URL{Scheme: u.Scheme, Host: u.
 
 // sameOrigin compares scheme, host and port (RFC 6454 §5).
 func sameOrigin(a, b *url.URL) bool {
-	return strings.EqualFold(a.Scheme, b.Scheme) && hostPort(a) == hostPort(b)
-}
-
-var defaultPorts = map[string]string{"http": "80", "https": "443"}
-
-func hostPort(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = defaultPorts[strings.ToLower(u.Scheme)]
-	}
-	return net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+	return strings.EqualFold(a.Scheme, b.Scheme) && rewrite.HostPort(a) == rewrite.HostPort(b)
 }
 
 // sameServer reports whether two URLs lead to one server although their origins are spelled differently: with a final
@@ -43,7 +35,7 @@ func serverOf(u *url.URL) string {
 		host = "loopback"
 	}
 	port := u.Port()
-	if port == defaultPorts[strings.ToLower(u.Scheme)] {
+	if port == rewrite.DefaultPort(u.Scheme) {
 		port = ""
 	}
 	return net.JoinHostPort(host, port)

@@ -144,17 +144,15 @@ func (r Response) OnOrigin(origin *url.URL) bool {
 	// Servers behind a proxy guess the scheme: http://host and https://host are one.
 	guessed := *r.target
 	guessed.Scheme = origin.Scheme
-	if r.target.Port() == defaultPorts[strings.ToLower(r.target.Scheme)] {
+	if r.target.Port() == DefaultPort(r.target.Scheme) {
 		guessed.Host = r.target.Hostname()
 	}
-	return hostOf(&guessed) == hostOf(origin)
+	return HostPort(&guessed) == HostPort(origin)
 }
 
 func isHTTP(u *url.URL) bool {
 	return strings.EqualFold(u.Scheme, "http") || strings.EqualFold(u.Scheme, "https")
 }
-
-var defaultPorts = map[string]string{"http": "80", "https": "443"}
 
 // LeadsTo reports whether the response goes to redirectURI: scheme and host without regard to case, the port, the
 // path with an empty one as "/", and the query of redirectURI among the response's own.
@@ -164,7 +162,7 @@ func (r Response) LeadsTo(redirectURI string) bool {
 		return false
 	}
 	t := r.target
-	if !strings.EqualFold(u.Scheme, t.Scheme) || u.Opaque != t.Opaque || hostOf(u) != hostOf(t) || pathOf(u) != pathOf(t) {
+	if !strings.EqualFold(u.Scheme, t.Scheme) || u.Opaque != t.Opaque || HostPort(u) != HostPort(t) || pathOf(u) != pathOf(t) {
 		return false
 	}
 	has := map[[2]string]int{}
@@ -180,12 +178,24 @@ func (r Response) LeadsTo(redirectURI string) bool {
 	return true
 }
 
-func hostOf(u *url.URL) string {
+// HostPort returns the host, lower-cased, and the port that u leads to.
+func HostPort(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
-		port = defaultPorts[strings.ToLower(u.Scheme)]
+		port = DefaultPort(u.Scheme)
 	}
 	return net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+}
+
+// DefaultPort returns the port of a scheme's URLs that name none; empty for schemes other than http and https.
+func DefaultPort(scheme string) string {
+	switch strings.ToLower(scheme) {
+	case "http":
+		return "80"
+	case "https":
+		return "443"
+	}
+	return ""
 }
 
 func pathOf(u *url.URL) string {
