@@ -48,7 +48,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request, found present
 	// 2. A browser that has no cookie of this flow gets one, and claims nothing yet.
 	cookie, ok := x.cookieOf(short)
 	if !ok || found.body {
-		return s.bounce(w, r, short, found)
+		return s.bounce(w, r, short, found, ok)
 	}
 
 	// 3. Open: for the first browser, and again for the same one.
@@ -140,9 +140,9 @@ func checkFormBesideReference(r *http.Request) error {
 	if err := x.checkForm(); err != nil {
 		return err
 	}
-	if name := authorizationNameIn(x.form); name != "" {
+	if names := authorizationNames(x.form); len(names) > 0 {
 		return malformed(oauth.InvalidRequest("the form repeats parameters of the pushed request").Because(
-			errors.New("the form has " + name)))
+			errors.New("the form has " + firstOf(names))))
 	}
 	return nil
 }

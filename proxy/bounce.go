@@ -15,7 +15,7 @@ const marker = "pargate=1"
 // bounce answers a browser's first visit with its cookie and a redirect to the same request (303, so that a form
 // becomes a GET). The reference is claimed by the second request, which has the cookie: so previews, mail scanners
 // and prefetches, which keep none, burn nothing.
-func (s *Server) bounce(w http.ResponseWriter, r *http.Request, short shortRequest, found presented) error {
+func (s *Server) bounce(w http.ResponseWriter, r *http.Request, short shortRequest, found presented, hasCookie bool) error {
 	x := exchangeOf(r)
 	again := x.shortURL(short)
 	switch {
@@ -28,7 +28,6 @@ func (s *Server) bounce(w http.ResponseWriter, r *http.Request, short shortReque
 	}
 	party := pushstore.Party{Issuer: x.endpoints.issuer, ClientID: short.clientID}
 	state, err := s.Store.Look(r.Context(), party, short.ref)
-	_, hasCookie := x.cookieOf(short)
 	switch {
 	case err != nil:
 		return storeTrouble(err, again)

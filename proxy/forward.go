@@ -33,13 +33,9 @@ func (s *Server) newReverseProxy(transport http.RoundTripper) *httputil.ReverseP
 		Rewrite:        s.rewrite,
 		ModifyResponse: s.respond,
 		ErrorHandler:   s.upstreamFailed,
-		ErrorLog:       log.New(discard{}, "", 0), // it would log addresses with queries
+		ErrorLog:       log.New(io.Discard, "", 0), // it would log addresses with queries
 	}
 }
-
-type discard struct{}
-
-func (discard) Write(b []byte) (int, error) { return len(b), nil }
 
 // rewrite makes the outbound request. Headers are set here and nowhere else: what is set before the proxy takes
 // the client's Connection header apart can be removed by it.

@@ -3,7 +3,9 @@ package proxy
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 
 	"pargate/proxy/oauth"
 	"pargate/rewrite"
@@ -48,47 +50,35 @@ func (x *exchange) checkForm() error {
 
 // startsAuthorization says what in a request would start an authorization at that place; nil when nothing would.
 func startsAuthorization(where place, query, body string) error {
+	inQuery, all := authorizationNames(query), authorizationNames(query, body)
+	switch {
+	case len(all) == 0:
+		return nil
+	case where == atAuthorize || where == nearMiss:
+		return fmt.Errorf("the authorization endpoint was asked with %s", firstOf(all))
+	case inQuery[oauth.ParamClientID] && (inQuery[oauth.ParamResponseType] || inQuery[oauth.ParamRedirectURI]):
+		return errors.New("client_id with response_type or redirect_uri")
+	case where == below && all[oauth.ParamClientID] && len(all) > 1:
+		return errors.New("client_id with another parameter below the authorization endpoint")
+	}
+	return nil
+}
+
+// authorizationNames returns the names, folded, with which an authorization request is made.
+func authorizationNames(parts ...string) map[string]bool {
 	names := map[string]bool{}
-	for _, part := range []string{query, body} {
+	for _, part := range parts {
 		for pair := range rewrite.Pairs(part) {
 			if name := oauth.Fold(pair.Name); oauth.IsAuthorizationRequestName(name) {
 				names[name] = true
 			}
 		}
 	}
-	inQuery := func(name string) bool { return occurrences(query, name) > 0 }
-	switch {
-	case len(names) == 0:
-		return nil
-	case where == atAuthorize || where == nearMiss:
-		return fmt.Errorf("the authorization endpoint was asked with %s", anyOf(names))
-	case inQuery(oauth.ParamClientID) && (inQuery(oauth.ParamResponseType) || inQuery(oauth.ParamRedirectURI)):
-		return errors.New("client_id with response_type or redirect_uri")
-	case where == below && names[oauth.ParamClientID] && len(names) > 1:
-		return errors.New("client_id with another parameter below the authorization endpoint")
-	}
-	return nil
+	return names
 }
 
-func anyOf(names map[string]bool) string {
-	first := ""
-	for name := range names {
-		if first == "" || name < first {
-			first = name
-		}
-	}
-	return first
-}
-
-// authorizationNameIn returns a name in encoded that an authorization request is made with; empty when there is none.
-func authorizationNameIn(encoded string) string {
-	for pair := range rewrite.Pairs(encoded) {
-		if name := oauth.Fold(pair.Name); oauth.IsAuthorizationRequestName(name) {
-			return name
-		}
-	}
-	return ""
-}
+// firstOf returns one of the names, for the log.
+func firstOf(names map[string]bool) string { return slices.Min(slices.Collect(maps.Keys(names))) }
 
 // checkClientMayNotPush applies the policy of single clients. A request whose client cannot be told for sure might
 // be that of a client that must push.

@@ -48,12 +48,13 @@ func (i Issuer) resolve(oidc, oauth *document, pol policy) (*endpoints, error) {
 			e.native = doc.PushEndpoint
 		}
 	}
-	exact, err := i.place(e, strings.TrimSuffix(issuer.EscapedPath(), "/"), found...)
+	issuerPath := strings.TrimSuffix(issuer.EscapedPath(), "/")
+	exact, err := i.place(e, issuerPath, found...)
 	if err != nil {
 		return nil, err
 	}
 	if pol.patchMetadata && e.native == "" {
-		if err := e.patch(exact, strings.TrimSuffix(issuer.EscapedPath(), "/"), oidc, oauth, pol); err != nil {
+		if err := e.patch(exact, issuerPath, oidc, oauth, pol); err != nil {
 			return nil, err
 		}
 	}

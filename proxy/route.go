@@ -46,15 +46,16 @@ func (s *Server) pass(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	ours := ref.found() && !x.passesNatively(ref)
 	switch {
 	case r.Method == http.MethodHead && (ref.found() || x.endpoints != nil && x.place.protected()):
 		defer s.answerAtOnce(w, r)()
 		return s.head(w)
 	case x.endpoints == nil && (ref.found() || s.mustPush()):
 		return unavailable(oauth.TemporarilyUnavailable("the authorization server is not known yet"))
-	case ref.found() && !x.passesNatively(ref) && x.place == atAuthorize:
+	case ours && x.place == atAuthorize:
 		return s.authorize(w, r, ref)
-	case ref.found() && !x.passesNatively(ref):
+	case ours:
 		return deadLink(errors.New("a request_uri of ours away from the authorization endpoint"))
 	}
 	if err := s.checkPushed(r); err != nil {

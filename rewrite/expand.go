@@ -25,14 +25,14 @@ func Expand(endpoint, pushed, beside string, resume func(name string) bool) (que
 		taken[strings.ToLower(pair.Name)] = true
 		add(pair.Raw)
 	}
-	own := len(taken) > 0
 	fromPush := map[string]bool{}
 	for pair := range StrictPairs(pushed) {
-		if name := strings.ToLower(pair.Name); own && taken[name] {
+		name := strings.ToLower(pair.Name)
+		if taken[name] {
 			dropped = append(dropped, pair.Name)
 			continue
 		}
-		fromPush[strings.ToLower(pair.Name)] = true
+		fromPush[name] = true
 		add(pair.Raw)
 	}
 	for pair := range Pairs(beside) {
