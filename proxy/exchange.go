@@ -32,8 +32,8 @@ type exchange struct {
 	query    string       // replaces the request's when flow is there
 }
 
-// liveCookies returns the cookies of the browser's live flows, the newest first and no more than it may have: a
-// header can hold any number.
+// liveCookies returns the cookies of the browser's live flows, no more than it may have: a header can hold any
+// number, and of too many the newest count.
 func (x *exchange) liveCookies() []flowCookie {
 	var live []flowCookie
 	for _, c := range x.flows {
@@ -41,10 +41,10 @@ func (x *exchange) liveCookies() []flowCookie {
 			live = append(live, c)
 		}
 	}
-	slices.SortStableFunc(live, func(a, b flowCookie) int { return cmp.Compare(b.minute, a.minute) })
 	if len(live) <= maxLiveFlows {
 		return live
 	}
+	slices.SortStableFunc(live, func(a, b flowCookie) int { return cmp.Compare(b.minute, a.minute) })
 	// The flow of this very request is one of them.
 	if x.flow != nil {
 		own := slices.IndexFunc(live, func(c flowCookie) bool { return c.name == x.flow.cookie.name })

@@ -27,8 +27,7 @@ func (r *reply) finish() error {
 		return deadLink(errors.New("the flow already had its authorization response"))
 	}
 	log.Info("authorization response passed", zap.Bool("error", r.response.Error))
-	r.response.setCookie = r.x.jar.finish(flow.cookie)
-	r.Header.Add("Set-Cookie", r.response.setCookie)
+	r.Header.Add("Set-Cookie", r.x.jar.finish(flow.cookie))
 	return nil
 }
 

@@ -7,11 +7,8 @@ import (
 // guard is a second line behind the policy on the way in: where every client must push, no code and no token leaves
 // that belongs to no live flow of this browser. It also ends replays of an upstream's last hop.
 func (r *reply) guard() error {
-	if !r.server.PARRequired || r.x.endpoints == nil || r.response != nil && (r.response.flow != nil || r.response.several) {
-		return nil
-	}
-	response, ok := r.parse()
-	if !ok || !response.Grants || response.OnOrigin(r.x.endpoints.public) {
+	belongs := r.response != nil && (r.response.flow != nil || r.response.several)
+	if !r.server.PARRequired || belongs || r.redirect == nil || !r.redirect.Grants || r.redirect.OnOrigin(r.x.endpoints.public) {
 		return nil
 	}
 	return notPushed(errors.New("the upstream sent an authorization response that belongs to no live flow of this browser"))

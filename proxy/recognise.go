@@ -12,10 +12,9 @@ import (
 // authorizationResponse is an authorization response of this browser's that the gateway has recognised.
 type authorizationResponse struct {
 	rewrite.Response
-	id        string    // random: it tells this response from a second one
-	flow      *openFlow // whose it is; nil when it is nobody's, or could be several flows'
-	several   bool      // it could be several flows'
-	setCookie string    // the owner's mark, once the flow is finished
+	id      string    // random: it tells this response from a second one
+	flow    *openFlow // whose it is; nil when it is nobody's, or could be several flows'
+	several bool      // it could be several flows'
 }
 
 // errHeadResponse means that a HEAD was answered with an authorization response, which is not passed on.
@@ -24,13 +23,10 @@ var errHeadResponse = deadLink(errors.New("an authorization response to a HEAD")
 // recognise finds out whether this is an authorization response of one of the browser's flows: a Location, whatever
 // the status (one server in use sends 400 with one), that leads to a pushed redirect_uri.
 func (r *reply) recognise() error {
-	if len(r.x.liveCookies()) == 0 {
+	if len(r.cookies) == 0 || r.redirect == nil || !r.mayLeadToClient(*r.redirect) {
 		return nil
 	}
-	response, ok := r.parse()
-	if !ok || !r.mayLeadToClient(response) {
-		return nil
-	}
+	response := *r.redirect
 	flows, err := r.flows()
 	if err != nil {
 		return r.withhold(err)
@@ -51,13 +47,17 @@ func (r *reply) recognise() error {
 	return nil
 }
 
-// parse reads the Location as an authorization response.
-func (r *reply) parse() (rewrite.Response, bool) {
+// parse reads the Location as an authorization response; nil when it is none.
+func (r *reply) parse() *rewrite.Response {
 	location := r.Header.Get("Location")
 	if location == "" {
-		return rewrite.Response{}, false
+		return nil
 	}
-	return rewrite.ParseResponse(rewrite.Resolve(r.x.endpoints.public, r.x.path, location))
+	response, ok := rewrite.ParseResponse(rewrite.Resolve(r.x.endpoints.public, r.x.path, location))
+	if !ok {
+		return nil
+	}
+	return &response
 }
 
 // mayLeadToClient reports whether the response can be one to a client: one on our own origin (a login page's own
@@ -66,7 +66,7 @@ func (r *reply) mayLeadToClient(response rewrite.Response) bool {
 	if !response.OnOrigin(r.x.endpoints.public) {
 		return true
 	}
-	for _, cookie := range r.x.liveCookies() {
+	for _, cookie := range r.cookies {
 		c := r.server.Clients.Lookup(cookie.clientID)
 		if c != nil && slices.ContainsFunc(c.RedirectURIs, response.LeadsTo) {
 			return true

@@ -5,6 +5,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"pargate/pushstore"
@@ -16,13 +17,14 @@ type reply struct {
 	*http.Response
 	server   *Server
 	x        *exchange
-	live     []openFlow // the browser's flows, as the store has them; read at most once
-	hasLive  bool
-	response *authorizationResponse // nil: it is none
+	cookies  []flowCookie           // of the browser's live flows
+	redirect *rewrite.Response      // the authorization response in the Location, whosever it is; nil: there is none
+	response *authorizationResponse // the same once it is known to be this browser's; nil: it is not
 }
 
 // responseSteps are run in this order over every upstream response. An error replaces the response by its page.
 var responseSteps = []func(*reply) error{
+	(*reply).dropOwnCookies,
 	(*reply).recognise,
 	(*reply).guard,
 	(*reply).finish,
@@ -36,7 +38,10 @@ func (s *Server) respond(res *http.Response) error {
 	if res.StatusCode == http.StatusSwitchingProtocols {
 		return badGateway(http.StatusBadGateway, errors.New("the upstream switched protocols, which nobody asked for"))
 	}
-	r := &reply{Response: res, server: s, x: x}
+	r := &reply{Response: res, server: s, x: x, cookies: x.liveCookies()}
+	if len(r.cookies) > 0 || s.PARRequired && x.endpoints != nil {
+		r.redirect = r.parse()
+	}
 	for _, step := range responseSteps {
 		if err := step(r); err != nil {
 			return err
@@ -47,11 +52,8 @@ func (s *Server) respond(res *http.Response) error {
 
 // flows returns the live flows of this browser: those of its cookies that the store knows. A browser without such
 // a cookie costs no store operation.
-func (r *reply) flows() ([]openFlow, error) {
-	if r.hasLive {
-		return r.live, nil
-	}
-	for _, cookie := range r.x.liveCookies() {
+func (r *reply) flows() (live []openFlow, err error) {
+	for _, cookie := range r.cookies {
 		party := pushstore.Party{Issuer: r.x.endpoints.issuer, ClientID: cookie.clientID}
 		flow, err := r.server.Store.Flow(detached(r.Request), party, cookie.reference, cookie.owner())
 		switch {
@@ -59,17 +61,15 @@ func (r *reply) flows() ([]openFlow, error) {
 		case err != nil:
 			return nil, err
 		default:
-			r.live = append(r.live, openFlow{Flow: flow, cookie: cookie})
+			live = append(live, openFlow{Flow: flow, cookie: cookie})
 		}
 	}
-	r.hasLive = true
-	return r.live, nil
+	return live, nil
 }
 
 // setHeaders sets what holds on the trip: nothing is cached, no address is told to others, and nothing of the
 // authorization endpoint is shared with other origins' scripts.
 func (r *reply) setHeaders() error {
-	r.dropOwnCookies()
 	if r.x.place.protected() && r.x.endpoints != nil {
 		for name := range r.Header {
 			if strings.HasPrefix(name, "Access-Control-") {
@@ -96,7 +96,7 @@ func (r *reply) onTrip() bool {
 	if r.x.flow != nil || r.response != nil {
 		return true
 	}
-	if len(r.x.liveCookies()) == 0 {
+	if len(r.cookies) == 0 {
 		return false
 	}
 	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
@@ -124,21 +124,18 @@ func (r *reply) settleCookie() {
 	}
 }
 
-// dropOwnCookies drops cookies of the upstream's that have a flow cookie's name. Those that the gateway sets are
-// added by then, by name.
-func (r *reply) dropOwnCookies() {
+// dropOwnCookies drops cookies of the upstream's that have a flow cookie's name. It runs before the gateway sets any.
+func (r *reply) dropOwnCookies() error {
 	lines := r.Header["Set-Cookie"]
 	if len(lines) == 0 || r.x.jar == nil {
-		return
+		return nil
 	}
-	var kept []string
-	for _, line := range lines {
+	lines = slices.DeleteFunc(lines, func(line string) bool {
 		name, _, _ := strings.Cut(line, "=")
-		if !r.x.jar.isOurs(strings.TrimSpace(name)) || r.response != nil && line == r.response.setCookie {
-			kept = append(kept, line)
-		}
-	}
-	if r.Header["Set-Cookie"] = kept; kept == nil {
+		return r.x.jar.isOurs(strings.TrimSpace(name))
+	})
+	if r.Header["Set-Cookie"] = lines; len(lines) == 0 {
 		delete(r.Header, "Set-Cookie")
 	}
+	return nil
 }
