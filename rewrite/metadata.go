@@ -12,6 +12,10 @@ import (
 type MetadataPatch struct {
 	PushEndpoint string // pushed_authorization_request_endpoint
 	RequirePAR   bool   // require_pushed_authorization_requests; false leaves the member as it is
+
+	// AdvertiseIssuer says that responses carry iss: authorization_response_iss_parameter_supported (RFC 9207 §3); false
+	// leaves the member as it is.
+	AdvertiseIssuer bool
 }
 
 type jsonMember struct {
@@ -32,6 +36,9 @@ func Metadata(doc []byte, patch MetadataPatch) ([]byte, error) {
 	members = set(members, "pushed_authorization_request_endpoint", endpoint)
 	if patch.RequirePAR {
 		members = set(members, "require_pushed_authorization_requests", json.RawMessage("true"))
+	}
+	if patch.AdvertiseIssuer {
+		members = set(members, "authorization_response_iss_parameter_supported", json.RawMessage("true"))
 	}
 	for i, m := range members {
 		if m.name != "mtls_endpoint_aliases" || string(m.value) == "null" {

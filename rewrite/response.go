@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"errors"
+	"iter"
 	"net"
 	"net/url"
 	"regexp"
@@ -50,13 +51,38 @@ func ParseResponse(location string) (Response, bool) {
 	}
 	_, query, _ := strings.Cut(before, "?")
 	r, inFragment := Response{location: location, target: target}, Response{location: location, target: target, fragment: true}
-	foundInQuery, foundInFragment := r.read(query), inFragment.read(fragment)
+	foundInQuery, foundInFragment := r.read(StrictPairs(query)), inFragment.read(StrictPairs(fragment))
 	if !foundInQuery {
 		return inFragment, foundInFragment
 	}
 	r.Grants = r.Grants || inFragment.Grants
 	return r, true
 }
+
+// ParseForm reads a form that leads to the absolute address action as an authorization response by form_post (OAuth 2.0
+// Form Post Response Mode §2) and reports whether it carries one at all.
+func ParseForm(action string, fields []Field) (Response, bool) {
+	action = withoutBlanks(action)
+	before, _, _ := strings.Cut(action, "#")
+	target, err := url.Parse(withPlainSlashes(before))
+	if err != nil {
+		target = nil
+	} else if !target.IsAbs() {
+		return Response{}, false
+	}
+	r := Response{location: action, target: target}
+	found := r.read(func(yield func(Pair) bool) {
+		for _, field := range fields {
+			if !yield(Pair{Name: field.Name, Value: field.Value}) {
+				return
+			}
+		}
+	})
+	return r, found
+}
+
+// Same reports whether two responses go to the same address.
+func (r Response) Same(other Response) bool { return r.location == other.location }
 
 // HasState reports whether the response carries state, which may be empty for none.
 func (r Response) HasState(state string) bool { return r.State == state || r.plain == state }
@@ -115,11 +141,11 @@ func withPlainSlashes(location string) string {
 	return scheme + ":" + place
 }
 
-// read takes the response's parameters from one encoded part and reports whether there are any.
-func (r *Response) read(encoded string) (found bool) {
+// read takes the response's parameters from one part of it and reports whether there are any.
+func (r *Response) read(pairs iter.Seq[Pair]) (found bool) {
 	r.State, r.plain = "", ""
 	plain, signed := false, false
-	for pair := range StrictPairs(encoded) {
+	for pair := range pairs {
 		switch pair.Name {
 		case "code", "id_token", "access_token":
 			plain, r.Grants = true, true
@@ -128,8 +154,10 @@ func (r *Response) read(encoded string) (found bool) {
 		case "response":
 			signed, r.Grants = true, true
 		case "state":
-			_, raw, _ := strings.Cut(pair.Raw, "=")
-			r.State, r.plain = pair.Value, UnescapePath(raw)
+			r.State, r.plain = pair.Value, pair.Value
+			if _, raw, encoded := strings.Cut(pair.Raw, "="); encoded {
+				r.plain = UnescapePath(raw)
+			}
 		}
 	}
 	r.Signed = signed && !plain
@@ -138,14 +166,16 @@ func (r *Response) read(encoded string) (found bool) {
 
 // OnOrigin reports whether the response goes to an address of that scheme, host and port.
 func (r Response) OnOrigin(origin *url.URL) bool {
-	if r.target == nil || !isHTTP(r.target) {
-		return false
-	}
-	// Servers behind a proxy guess the scheme: http://host and https://host are one.
-	guessed := *r.target
+	return r.target != nil && isHTTP(r.target) && isOn(r.target, origin)
+}
+
+// isOn reports whether an http or https address is of that origin. Servers behind a proxy guess the scheme: http://host
+// and https://host are one.
+func isOn(target, origin *url.URL) bool {
+	guessed := *target
 	guessed.Scheme = origin.Scheme
-	if r.target.Port() == DefaultPort(r.target.Scheme) {
-		guessed.Host = r.target.Hostname()
+	if target.Port() == DefaultPort(target.Scheme) {
+		guessed.Host = target.Hostname()
 	}
 	return HostPort(&guessed) == HostPort(origin)
 }
