@@ -61,7 +61,7 @@ type Config struct {
 	// UpstreamAuthorizeMethod is the method with which the upstream gets a pushed request.
 	UpstreamAuthorizeMethod Method `env:"UPSTREAM_AUTHORIZE_METHOD" group:"upstream" envDefault:"GET" help:"How a pushed request reaches the authorization server: GET puts it in the query, POST in the body."`
 	// UpstreamMaxRequest is the longest query that the upstream takes, in bytes. A longer push is refused.
-	UpstreamMaxRequest Bytes `env:"UPSTREAM_MAX_REQUEST" envDefault:"8KiB" help:"Longest query that the authorization server takes, 1KiB to 1MiB. A push that would become longer is refused."`
+	UpstreamMaxRequest Bytes `env:"UPSTREAM_MAX_REQUEST" envDefault:"8KiB" help:"Longest query that the authorization server takes, 1KiB to 1MiB; by POST the longest form, and unset PAR_MAX_BYTES. A push that would become longer is refused."`
 	// UpstreamTimeout bounds the wait for the headers of an upstream's response.
 	UpstreamTimeout time.Duration `env:"UPSTREAM_TIMEOUT" envDefault:"30s" help:"Longest wait for the headers of the authorization server's response, 1s to 10m."`
 	// UpstreamCAFile is a PEM bundle that is trusted besides the system's. Empty means the system's alone.
@@ -134,6 +134,7 @@ func Load(environ []string) (*Config, []Warning, error) {
 		return nil, nil, err
 	}
 	c.unbuilt()
+	c.dependentDefaults()
 	c.settings()
 	c.names(settings)
 

@@ -18,8 +18,6 @@ type missing struct {
 // notBuilt is everything of that kind: who builds it deletes the line.
 var notBuilt = []missing{
 	{"LISTEN_ADDR", socketPrefix, func(v string) bool { return !strings.HasPrefix(v, socketPrefix) }},
-	{"RESPONSE_ISS", "advertise", only("add", "off")},
-	{"UPSTREAM_AUTHORIZE_METHOD", "POST", only("GET")},
 	{"UPSTREAM_DRY_RUN", "", only("false")},
 	{"CLIENT_AUTH", "upstream", only("auto", "file")},
 	{"ASSERTION_AUDIENCE", "", nil},

@@ -46,12 +46,20 @@ func (c *checker) sort(settings []Setting) {
 	slices.SortStableFunc(c.warnings, func(a, b Warning) int { return rank[a.Name] - rank[b.Name] })
 }
 
+// dependentDefaults fills in what is unset and depends on another setting.
+func (c *checker) dependentDefaults() {
+	if c.cfg.UpstreamAuthorizeMethod == MethodPost && !c.env.isSet("UPSTREAM_MAX_REQUEST") {
+		c.cfg.UpstreamMaxRequest = c.cfg.PARMaxBytes
+	}
+}
+
 // settings checks every value, and what must fit together.
 func (c *checker) settings() {
 	c.urls()
 	c.listeners()
 	c.paths()
 	c.resumeParams()
+	c.responses()
 	c.bounds()
 	c.proxies()
 	c.clients()
@@ -175,5 +183,12 @@ func (c *checker) clients() {
 		c.fail("CLIENTS_FILE", "is not set, and %s=file needs it", c.env.name("CLIENT_AUTH"))
 	case AuthAuto:
 		c.warn("CLIENTS_FILE", "is not set: nobody can push.")
+	}
+}
+
+// responses warns where the metadata would promise more than is done.
+func (c *checker) responses() {
+	if c.cfg.ResponseISS == ISSAdvertise && !c.cfg.PARRequired {
+		c.warn("RESPONSE_ISS", "advertise promises iss in every response, but only those to pushed requests get it. Set PAR_REQUIRED too.")
 	}
 }

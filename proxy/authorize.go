@@ -9,27 +9,21 @@ import (
 	"slices"
 	"strings"
 
-	"go.uber.org/zap"
-
-	"pargate/proxy/client"
 	"pargate/proxy/oauth"
 	"pargate/pushstore"
-	"pargate/rewrite"
 )
 
-// openFlow is a flow of this browser, with the cookie that says so.
-type openFlow struct {
-	pushstore.Flow
-	cookie flowCookie
-}
-
-// authorize is the authorization endpoint for a request by reference (RFC 9126 §4).
-func (s *Server) authorize(w http.ResponseWriter, r *http.Request, found presented) error {
+// byReference serves a request that carries a reference of ours: at the authorization endpoint a pushed request's (RFC
+// 9126 §4), and on any path a continuation's.
+func (s *Server) byReference(w http.ResponseWriter, r *http.Request, found presented) error {
 	x := exchangeOf(r)
 
-	// 1. Read the two parameters. A form gets the same request as a GET, which its browser can repeat.
-	if r.Method != http.MethodGet && r.Method != http.MethodPost {
+	// 1. Read the two parameters.
+	if x.place == atAuthorize && r.Method != http.MethodGet && r.Method != http.MethodPost {
 		return methodNotSupported("GET, HEAD, POST")
+	}
+	if found.body && x.place != atAuthorize {
+		return deadLink(errNoContinuation)
 	}
 	short, err := readShort(r, found)
 	if err != nil {
@@ -40,40 +34,64 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request, found present
 	} else if native {
 		return s.forward(w, r)
 	}
-	c := s.Clients.Lookup(short.clientID)
-	if c == nil {
-		return deadLink(errors.New("client_id is not registered"))
-	}
 
-	// 2. A browser that has no cookie of this flow gets one, and claims nothing yet.
-	cookie, ok := x.cookieOf(short)
-	if !ok || found.body {
-		return s.bounce(w, r, short, found, ok)
-	}
-
-	// 3. Open: for the first browser, and again for the same one.
-	flow, err := s.open(r, short, cookie)
+	// 2. Find the flow: the first browser to come gets it, and it is the same one's afterwards. A first visit is
+	// bounced, and a form gets the same request as a GET, which its browser can repeat.
+	flow, err := s.find(r, short, found)
 	if err != nil {
 		return err
 	}
+	if flow == nil {
+		return s.bounce(w, r, short, found)
+	}
 
-	// 4. The client may have changed since the push (RFC 9126 §7.4).
-	if err := checkStillRegistered(c, flow); err != nil {
+	// 3. The client may have changed since the push (RFC 9126 §7.4).
+	if err := s.checkStillRegistered(flow); err != nil {
 		return err
 	}
 	if flow.Finished {
-		return usedLink(s.wayBack(c, flow.Flow))
+		return usedLink(s.wayBack(flow.Flow))
 	}
 
-	// 5. Nothing in a form may stand against what was pushed.
-	if err := checkFormBesideReference(r); err != nil {
+	// 4. Expand and forward.
+	if err := readForm(r); err != nil {
 		return err
 	}
-
-	// 6. Expand and forward.
-	s.expand(r, flow)
+	if err := s.bind(r, flow, short); err != nil {
+		return err
+	}
 	return s.forward(w, r)
 }
+
+// find returns the flow of this browser that a reference leads to; nil when the browser is to be bounced first.
+func (s *Server) find(r *http.Request, short shortRequest, found presented) (*openFlow, error) {
+	x := exchangeOf(r)
+	if s.Clients.Lookup(short.clientID) == nil {
+		return nil, deadLink(errors.New("client_id is not registered"))
+	}
+	if x.place == atAuthorize && !found.ticket {
+		if cookie, ok := x.cookieOf(short); found.body {
+			return nil, nil
+		} else if ok {
+			return s.open(r, short, cookie)
+		}
+	}
+	if !isNavigation(r) && !isOwnFetch(r) { // the upstream might answer it with a code
+		return nil, deadLink(errNotNavigation)
+	}
+	switch flow, err := s.continuation(r, short); {
+	case err != nil || flow != nil:
+		return flow, err
+	case x.place == atAuthorize && !found.ticket:
+		return nil, nil
+	}
+	return nil, deadLink(errNoContinuation)
+}
+
+var (
+	errNoContinuation = errors.New("no continuation of this browser's, and away from the authorization endpoint")
+	errNotNavigation  = errors.New("neither a navigation nor a request of the upstream's own page")
+)
 
 // cookieOf returns the browser's cookie for the reference, if it has one.
 func (x *exchange) cookieOf(short shortRequest) (flowCookie, bool) {
@@ -98,7 +116,7 @@ func (s *Server) open(r *http.Request, short shortRequest, cookie flowCookie) (*
 	case isOwnFetch(r):
 		get = s.Store.Flow
 	default: // the upstream might answer it with a code
-		return nil, deadLink(errors.New("neither a navigation nor a request of the upstream's own page"))
+		return nil, deadLink(errNotNavigation)
 	}
 	flow, err := get(r.Context(), party, short.ref, cookie.owner())
 	switch {
@@ -109,7 +127,9 @@ func (s *Server) open(r *http.Request, short shortRequest, cookie flowCookie) (*
 	case cookie.finished && !flow.Finished:
 		return nil, deadLink(errors.New("the cookie says that the flow is finished, and it is not"))
 	}
-	return &openFlow{Flow: flow, cookie: cookie}, nil
+	opened := s.openFlow(flow, cookie)
+	exchangeOf(r).remember(cookie, opened)
+	return opened, nil
 }
 
 // isNative reports whether a reference that looks like one of ours is one of the upstream's own push endpoint: it is
@@ -126,40 +146,14 @@ func (s *Server) isNative(r *http.Request, short shortRequest) (bool, error) {
 	return state == pushstore.Absent, nil
 }
 
-func checkStillRegistered(c *client.Client, flow *openFlow) error {
-	if c.RedirectURIs != nil && !c.HasRedirectURI(flow.Request.RedirectURI) {
-		return deadLink(errors.New("redirect_uri is no longer registered"))
+// checkStillRegistered: a client that was taken out of the registry since the push, or the redirect_uri of one, is
+// served no longer.
+func (s *Server) checkStillRegistered(flow *openFlow) error {
+	c := s.Clients.Lookup(flow.Party.ClientID)
+	if c == nil || c.RedirectURIs != nil && !c.HasRedirectURI(flow.Request.RedirectURI) {
+		return deadLink(errors.New("the client or its redirect_uri is no longer registered"))
 	}
 	return nil
-}
-
-// checkFormBesideReference lets a login form through, byte for byte, that was posted to the address with the
-// reference. Parameters of an authorization request in it could stand against the pushed ones.
-func checkFormBesideReference(r *http.Request) error {
-	x := exchangeOf(r)
-	if err := x.checkForm(); err != nil {
-		return err
-	}
-	if names := authorizationNames(x.form); len(names) > 0 {
-		return malformed(oauth.InvalidRequest("the form repeats parameters of the pushed request").Because(
-			errors.New("the form has " + firstOf(names))))
-	}
-	return nil
-}
-
-// expand puts the pushed request into the place of the reference.
-func (s *Server) expand(r *http.Request, flow *openFlow) {
-	x := exchangeOf(r)
-	query, dropped := rewrite.Expand(x.endpoints.authorizeQuery[x.path], flow.Request.Query, r.URL.RawQuery,
-		func(name string) bool { return s.resume[name] })
-	x.flow, x.query = flow, query
-	dropped = slices.DeleteFunc(dropped, func(name string) bool {
-		return name == oauth.ParamClientID || name == oauth.ParamRequestURI || oauth.IsOwnName(name)
-	})
-	if names := knownAsNames(dropped); len(dropped) > 0 {
-		s.Log.Info("parameters beside the request_uri were dropped; RESUME_PARAMS keeps those that a login needs",
-			zap.String("request_id", x.id), zap.String("flow", pushstore.Digest(flow.Reference)), zap.Strings("names", names), zap.Int("others", len(dropped)-len(names)))
-	}
 }
 
 var namePattern = regexp.MustCompile(`^[A-Za-z_]{1,32}$`)
@@ -173,10 +167,11 @@ func knownAsNames(names []string) []string {
 
 // wayBack is a link to the application with an error that lets it start anew; empty when the address is not known
 // to be the client's.
-func (s *Server) wayBack(c *client.Client, flow pushstore.Flow) string {
+func (s *Server) wayBack(flow pushstore.Flow) string {
 	uri := flow.Request.RedirectURI
+	c := s.Clients.Lookup(flow.Party.ClientID)
 	u, err := url.Parse(uri)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || !c.HasRedirectURI(uri) {
+	if c == nil || err != nil || u.Scheme != "https" && u.Scheme != "http" || !c.HasRedirectURI(uri) {
 		return ""
 	}
 	params := oauth.Params{{Name: "error", Value: oauth.CodeInvalidRequestURI}}
@@ -200,6 +195,15 @@ func (x *exchange) shortURL(short shortRequest) string {
 		{Name: oauth.ParamRequestURI, Value: oauth.RequestURIPrefix + string(short.ref)},
 	}
 	return x.endpoints.public.String() + x.path + "?" + params.Encode()
+}
+
+// retryURL is the address at which the flow's request is opened once more, wherever in its login the browser is.
+func (x *exchange) retryURL(flow *openFlow) string {
+	at := *x
+	if x.place != atAuthorize {
+		at.path = x.endpoints.authorize[0]
+	}
+	return at.shortURL(shortRequest{clientID: flow.Party.ClientID, ref: flow.Reference})
 }
 
 // storeTrouble: the store cannot answer, so nothing is known of the reference. The link opens it again.

@@ -15,8 +15,9 @@ const marker = "pargate=1"
 // bounce answers a browser's first visit with its cookie and a redirect to the same request (303, so that a form
 // becomes a GET). The reference is claimed by the second request, which has the cookie: so previews, mail scanners
 // and prefetches, which keep none, burn nothing.
-func (s *Server) bounce(w http.ResponseWriter, r *http.Request, short shortRequest, found presented, hasCookie bool) error {
+func (s *Server) bounce(w http.ResponseWriter, r *http.Request, short shortRequest, found presented) error {
 	x := exchangeOf(r)
+	_, hasCookie := x.cookieOf(short)
 	again := x.shortURL(short)
 	switch {
 	case !isNavigation(r):

@@ -21,15 +21,18 @@ type exchange struct {
 	origin      origin
 	formState   formState
 	form        string // of a request to a protected path, once it was read
+	bodyless    bool   // the request has no body
 	bodyArrived bool   // all of the body is here, or none will come
 
 	// for the forwarded request and its response
-	jar      *cookieJar   // nil: not known yet
-	flows    []flowCookie // the browser's flows
-	cookies  []string     // its other cookies
-	flow     *openFlow    // the flow that the request was expanded for; nil: none
-	rawQuery string       // as in the request line
-	query    string       // replaces the request's when flow is there
+	jar      *cookieJar           // nil: not known yet
+	flows    []flowCookie         // the browser's flows
+	cookies  []string             // its other cookies
+	known    map[string]*openFlow // by cookie: the flows that the store was asked for; nil: it has none of that cookie
+	flow     *openFlow            // the flow that the request is bound to; nil: none
+	out      *outgoing            // how it goes upstream then
+	tap      *bodyTap             // of a form that streams through; nil: there is none
+	rawQuery string               // as in the request line
 }
 
 // liveCookies returns the cookies of the browser's live flows, no more than it may have: a header can hold any
@@ -61,7 +64,7 @@ func exchangeOf(r *http.Request) *exchange { return r.Context().Value(exchangeKe
 // the request when it has been served. No query is ever logged.
 func (s *Server) withExchange(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x := &exchange{endpoints: s.upstream.known(), path: rawPath(r), rawQuery: r.URL.RawQuery, origin: s.proxies.locate(r), place: unknownPlace}
+		x := &exchange{endpoints: s.upstream.known(), path: rawPath(r), rawQuery: r.URL.RawQuery, origin: s.proxies.locate(r), place: unknownPlace, bodyless: !hasBody(r)}
 		x.id = requestID(r, x.origin.trusted)
 		if x.endpoints != nil {
 			x.place = x.endpoints.places.classify(x.path)

@@ -35,7 +35,7 @@ func (r *reply) finish() error {
 func (r *reply) withhold(cause error) error {
 	again := ""
 	if r.x.flow != nil {
-		again = r.x.shortURL(shortRequest{clientID: r.x.flow.Party.ClientID, ref: r.x.flow.Reference})
+		again = r.x.retryURL(r.x.flow)
 	}
 	return storeTrouble(cause, again)
 }

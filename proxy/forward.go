@@ -17,7 +17,7 @@ import (
 	"pargate/proxy/oauth"
 )
 
-// forward sends the request upstream, with the query of its flow when there is one, and the response back through
+// forward sends the request upstream, as it was bound when it belongs to a flow, and the response back through
 // Server.respond.
 func (s *Server) forward(w http.ResponseWriter, r *http.Request) error {
 	if !exchangeOf(r).bodyArrived {
@@ -43,6 +43,9 @@ func (s *Server) rewrite(p *httputil.ProxyRequest) {
 	x := exchangeOf(p.In)
 	p.Out.URL = s.target(p.In, x)
 	p.Out.Host = p.In.Host
+	if x.out != nil {
+		x.out.applyTo(p.Out)
+	}
 	if x.endpoints != nil && (x.place.protected() || x.place == atOIDC || x.place == atOAuth) {
 		p.Out.Host = x.endpoints.public.Host
 	}
@@ -58,6 +61,11 @@ func (s *Server) rewrite(p *httputil.ProxyRequest) {
 	}
 	if x.origin.chain != "" {
 		h["X-Forwarded-For"] = []string{x.origin.chain}
+	}
+	if s.readsPages(p.In, x) {
+		h["Accept-Encoding"] = []string{"identity"}
+		h.Del("Range")
+		h.Del("If-Range")
 	}
 	h["X-Request-Id"] = []string{x.id}
 	h[hopHeader] = []string{s.hop}
@@ -77,7 +85,7 @@ func forbidReplay(out *http.Request) {
 	}
 }
 
-// target is the same path and query at the upstream, byte for byte, but for the query of an expanded request.
+// target is the same path and query at the upstream, byte for byte.
 func (s *Server) target(in *http.Request, x *exchange) *url.URL {
 	target := &url.URL{
 		Scheme: s.Issuer.UpstreamURL.Scheme, Host: s.Issuer.UpstreamURL.Host,
@@ -85,9 +93,6 @@ func (s *Server) target(in *http.Request, x *exchange) *url.URL {
 	}
 	if !strings.HasPrefix(x.path, "//") { // which Opaque would make an authority of
 		target.Opaque = x.path
-	}
-	if x.flow != nil {
-		target.RawQuery = x.query
 	}
 	return target
 }

@@ -7,9 +7,13 @@ import (
 // guard is a second line behind the policy on the way in: where every client must push, no code and no token leaves
 // that belongs to no live flow of this browser. It also ends replays of an upstream's last hop.
 func (r *reply) guard() error {
-	belongs := r.response != nil && (r.response.flow != nil || r.response.several)
-	if !r.server.PARRequired || belongs || r.redirect == nil || !r.redirect.Grants || r.redirect.OnOrigin(r.x.endpoints.public) {
+	if !r.server.PARRequired || r.response != nil && (r.response.flow != nil || r.response.several) {
 		return nil
 	}
-	return notPushed(errors.New("the upstream sent an authorization response that belongs to no live flow of this browser"))
+	for _, sent := range r.sent {
+		if sent.Grants && !sent.OnOrigin(r.x.endpoints.public) {
+			return notPushed(errors.New("the upstream sent an authorization response that belongs to no live flow of this browser"))
+		}
+	}
+	return nil
 }

@@ -2,24 +2,64 @@ package proxy
 
 import (
 	"net/http"
+	"slices"
 
 	"go.uber.org/zap"
 
 	"pargate/proxy/oauth"
+	"pargate/rewrite"
 )
 
-// addIssuer puts iss into the response (RFC 9207 §2). A response that names another issuer is not passed on.
+// addIssuer puts iss into the response (RFC 9207 §2), once. A response that names another issuer is not passed on.
 func (r *reply) addIssuer() error {
-	if r.response == nil || !r.server.AddIssuer {
+	switch {
+	case r.response == nil || !r.server.AddIssuer:
 		return nil
+	case r.response.form != nil:
+		return r.addIssuerToForms()
 	}
 	location, err := r.response.WithIssuer(r.x.endpoints.issuer)
 	if err != nil {
-		r.server.Log.Error("an authorization response with another iss was withheld", zap.String("request_id", r.x.id))
-		return &refusal{told: (&oauth.Error{Status: http.StatusBadGateway, Code: oauth.CodeServerError,
-			Description: "the authorization response names another issuer"}).Because(err),
-			title: "This sign-in went wrong", text: "The answer to this sign-in does not come from where it should." + startAgain}
+		return r.otherIssuer()
 	}
 	r.Header.Set("Location", location)
 	return nil
+}
+
+// addIssuerToForms adds a field to the form of the response, and to its like for browsers without script.
+func (r *reply) addIssuerToForms() error {
+	var last *rewrite.Form
+	for _, sent := range slices.Backward(r.sent) { // from behind, so that those before it stay where they are
+		if sent.form == last || sent.Signed || sent.form != r.response.form && !r.response.sameAs(sent) {
+			continue
+		}
+		last = sent.form
+		if err := r.addIssuerTo(sent.form); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *reply) addIssuerTo(form *rewrite.Form) error {
+	issuer, there := r.x.endpoints.issuer, false
+	for _, field := range form.Fields {
+		if field.Name != oauth.ParamIss {
+			continue
+		}
+		if there = true; field.Value != issuer {
+			return r.otherIssuer()
+		}
+	}
+	if !there {
+		r.page.text, r.page.changed = form.WithField(r.page.text, oauth.ParamIss, issuer), true
+	}
+	return nil
+}
+
+func (r *reply) otherIssuer() error {
+	r.server.Log.Error("an authorization response with another iss was withheld", zap.String("request_id", r.x.id))
+	return &refusal{told: (&oauth.Error{Status: http.StatusBadGateway, Code: oauth.CodeServerError,
+		Description: "the authorization response names another issuer"}).Because(rewrite.ErrOtherIssuer),
+		title: "This sign-in went wrong", text: "The answer to this sign-in does not come from where it should." + startAgain}
 }

@@ -4,14 +4,21 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 
 	"pargate/rewrite"
 )
 
+// sentResponse is an authorization response that an upstream's answer carries.
+type sentResponse struct {
+	rewrite.Response
+	form *rewrite.Form // of the page, whose fields it is; nil: it is the Location
+}
+
 // authorizationResponse is an authorization response of this browser's that the gateway has recognised.
 type authorizationResponse struct {
-	rewrite.Response
+	sentResponse
 	id      string    // random: it tells this response from a second one
 	flow    *openFlow // whose it is; nil when it is nobody's, or could be several flows'
 	several bool      // it could be several flows'
@@ -21,48 +28,93 @@ type authorizationResponse struct {
 var errHeadResponse = deadLink(errors.New("an authorization response to a HEAD"))
 
 // recognise finds out whether this is an authorization response of one of the browser's flows: a Location, whatever
-// the status (one server in use sends 400 with one), that leads to a pushed redirect_uri.
+// the status (one server in use sends 400 with one), or a form of the page, that leads to a pushed redirect_uri.
 func (r *reply) recognise() error {
-	if len(r.cookies) == 0 || r.redirect == nil || !r.mayLeadToClient(*r.redirect) {
+	if len(r.cookies) == 0 && !r.server.PARRequired || r.x.endpoints == nil {
 		return nil
 	}
-	response := *r.redirect
+	r.sent = r.parse()
+	if len(r.cookies) == 0 || !slices.ContainsFunc(r.sent, r.mayLeadToClient) {
+		return nil
+	}
 	flows, err := r.flows()
 	if err != nil {
 		return r.withhold(err)
 	}
-	var matching []*openFlow
-	for i := range flows {
-		if response.LeadsTo(flows[i].Request.RedirectURI) {
-			matching = append(matching, &flows[i])
+	for _, sent := range r.sent {
+		var matching []*openFlow
+		for _, flow := range flows {
+			if r.mayLeadToClient(sent) && sent.LeadsTo(flow.Request.RedirectURI) {
+				matching = append(matching, flow)
+			}
 		}
-	}
-	if len(matching) > 0 && r.Request.Method == http.MethodHead {
-		return errHeadResponse // a GET will come, and that one ends the flow
-	}
-	if len(matching) > 0 {
-		r.response = &authorizationResponse{Response: response, id: rand.Text()}
-		r.response.flow, r.response.several = r.pick(response, matching)
+		switch {
+		case len(matching) == 0:
+			continue
+		case r.Request.Method == http.MethodHead:
+			return errHeadResponse // a GET will come, and that one ends the flow
+		case r.response != nil && !r.response.sameAs(sent):
+			return badGateway(http.StatusBadGateway, errors.New("the page has two authorization responses"))
+		case r.response == nil:
+			r.response = &authorizationResponse{sentResponse: sent, id: rand.Text()}
+			r.response.flow, r.response.several = r.pick(sent.Response, matching)
+		}
 	}
 	return nil
 }
 
-// parse reads the Location as an authorization response; nil when it is none.
-func (r *reply) parse() *rewrite.Response {
-	location := r.Header.Get("Location")
-	if location == "" {
+// parse finds the authorization responses that the upstream's answer carries, whosever they are.
+func (r *reply) parse() []sentResponse {
+	if location := r.Header.Get("Location"); location != "" {
+		response, ok := rewrite.ParseResponse(rewrite.Resolve(r.x.endpoints.public, r.x.path, location))
+		if ok {
+			return []sentResponse{{Response: response}}
+		}
+	}
+	if r.page == nil {
 		return nil
 	}
-	response, ok := rewrite.ParseResponse(rewrite.Resolve(r.x.endpoints.public, r.x.path, location))
-	if !ok {
-		return nil
+	return r.parseForms(r.page.forms)
+}
+
+// parseForms finds those in the forms of a page.
+func (r *reply) parseForms(forms []rewrite.Form) (sent []sentResponse) {
+	for i := range forms {
+		form := &forms[i]
+		for _, action := range form.Actions {
+			response, ok := rewrite.ParseForm(r.resolve(form.Base, action), form.Fields)
+			if own := ok && response.OnOrigin(r.x.endpoints.public); ok && (!own || r.mayLeadToClient(sentResponse{Response: response})) {
+				sent = append(sent, sentResponse{response, form})
+			}
+		}
 	}
-	return &response
+	return sent
+}
+
+// hasResponseForm reports whether what has come of a page has a form with an authorization response.
+func (r *reply) hasResponseForm(read []byte) bool {
+	return r.x.endpoints != nil && len(r.parseForms(rewrite.Forms(read))) > 0
+}
+
+// resolve returns an address as a browser reads it on this page, whose base element may say something else.
+func (r *reply) resolve(base, address string) string {
+	origin, path := r.x.endpoints.public, r.x.path
+	if base != "" {
+		if at, err := url.Parse(rewrite.Resolve(origin, path, base)); err == nil && at.Host != "" {
+			origin, path = originURL(at), pathOf(at)
+		}
+	}
+	return rewrite.Resolve(origin, path, address)
+}
+
+// sameAs reports whether two forms of one page send the same, as when one is for browsers without script.
+func (s sentResponse) sameAs(other sentResponse) bool {
+	return s.form != nil && other.form != nil && s.Response.Same(other.Response) && slices.Equal(s.form.Fields, other.form.Fields)
 }
 
 // mayLeadToClient reports whether the response can be one to a client: one on our own origin (a login page's own
 // ?error) is none, unless a client of the browser's flows is registered there.
-func (r *reply) mayLeadToClient(response rewrite.Response) bool {
+func (r *reply) mayLeadToClient(response sentResponse) bool {
 	if !response.OnOrigin(r.x.endpoints.public) {
 		return true
 	}

@@ -13,14 +13,16 @@ import (
 // presented is a request_uri with our prefix as a request has it, well-formed or not.
 type presented struct {
 	query, body bool   // where it stands
+	ticket      bool   // it is a ticket's, in the query
 	value       string // of the first one
 }
 
 func (p presented) found() bool { return p.query || p.body }
 
 // findReference looks for a request_uri of ours in the query of any request, and in a form that is sent to a
-// protected path. It looks as generously as any server behind us might, so that none gets to see one.
-func findReference(r *http.Request) (presented, error) {
+// protected path, and for a ticket in the query of one. It looks as generously as any server behind us might, so that
+// none gets to see one.
+func (s *Server) findReference(r *http.Request) (presented, error) {
 	var p presented
 	look := func(encoded string) bool {
 		for pair := range rewrite.Pairs(encoded) {
@@ -40,6 +42,10 @@ func findReference(r *http.Request) (presented, error) {
 			return p, err
 		}
 		p.body = look(exchangeOf(r).form)
+		if !p.found() && s.AuthorizeByPOST {
+			p.value, p.ticket = findTicket(r.URL.RawQuery)
+			p.query = p.ticket
+		}
 	}
 	return p, nil
 }
@@ -64,7 +70,7 @@ func (x *exchange) passesNatively(p presented) bool {
 		return false
 	}
 	_, ours := parseRequestURI(p.value)
-	return !ours
+	return !ours && !p.ticket
 }
 
 // shortRequest is an authorization request by reference: client_id and request_uri (RFC 9126 §4).
@@ -77,15 +83,19 @@ type shortRequest struct {
 // from the form but not from both (RFC 6749 §3.1, RFC 9101 §5). Nothing else beside them is read.
 func readShort(r *http.Request, p presented) (shortRequest, error) {
 	query, body := r.URL.RawQuery, exchangeOf(r).form
-	var clientID, requestURI string
+	var clientID, reference string
+	referenceName := oauth.ParamRequestURI
+	if p.ticket {
+		referenceName = ticketParam
+	}
 	for _, want := range []struct {
 		name string
 		into *string
-	}{{oauth.ParamClientID, &clientID}, {oauth.ParamRequestURI, &requestURI}} {
+	}{{oauth.ParamClientID, &clientID}, {referenceName, &reference}} {
 		inQuery, inBody := occurrences(query, want.name), 0
 		// A login form that was posted to the address with the reference is looked at elsewhere; but a second
 		// request_uri in it is one too many here.
-		if p.body || want.name == oauth.ParamRequestURI {
+		if p.body || want.name == referenceName {
 			inBody = occurrences(body, want.name)
 		}
 		encoded := query
@@ -98,7 +108,10 @@ func readShort(r *http.Request, p presented) (shortRequest, error) {
 		}
 		*want.into = value
 	}
-	ref, ok := parseRequestURI(requestURI)
+	ref, ok := parseRequestURI(reference)
+	if p.ticket {
+		ref, ok = pushstore.ParseReference(reference)
+	}
 	if !ok {
 		return shortRequest{}, deadLink(errors.New("the request_uri is misspelt"))
 	}

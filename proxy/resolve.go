@@ -25,6 +25,7 @@ type Issuer struct {
 type policy struct {
 	patchMetadata bool
 	requirePAR    bool // of every client
+	advertiseISS  bool // in the metadata
 }
 
 // guessPushPath is where pushes go as long as nothing is known but the settings.
@@ -174,7 +175,7 @@ func (e *endpoints) patch(exact map[string]place, issuerPath string, oidc, oauth
 }
 
 func (e *endpoints) patchOne(doc *document, pol policy) (*patched, error) {
-	body, err := rewrite.Metadata(doc.raw, rewrite.MetadataPatch{PushEndpoint: e.pushURL(), RequirePAR: pol.requirePAR})
+	body, err := rewrite.Metadata(doc.raw, rewrite.MetadataPatch{PushEndpoint: e.pushURL(), RequirePAR: pol.requirePAR, AdvertiseIssuer: pol.advertiseISS})
 	if err != nil {
 		return nil, fmt.Errorf("the metadata at %s: %w", doc.path, err)
 	}

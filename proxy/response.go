@@ -8,28 +8,32 @@ import (
 	"slices"
 	"strings"
 
-	"pargate/pushstore"
 	"pargate/rewrite"
 )
 
 // reply is one upstream response on its way through the list.
 type reply struct {
 	*http.Response
-	server   *Server
-	x        *exchange
-	cookies  []flowCookie           // of the browser's live flows
-	redirect *rewrite.Response      // the authorization response in the Location, whosever it is; nil: there is none
-	response *authorizationResponse // the same once it is known to be this browser's; nil: it is not
+	server    *Server
+	x         *exchange
+	cookies   []flowCookie           // of the browser's live flows
+	page      *htmlPage              // nil: it is none, or none that is looked at
+	sent      []sentResponse         // the authorization responses in it, whosever they are: one, but for odd pages
+	response  *authorizationResponse // the one that is known to be this browser's; nil: none is
+	collapsed bool                   // requests were taken out of it
 }
 
 // responseSteps are run in this order over every upstream response. An error replaces the response by its page.
 var responseSteps = []func(*reply) error{
 	(*reply).dropOwnCookies,
+	(*reply).readPage,
 	(*reply).recognise,
 	(*reply).guard,
 	(*reply).finish,
 	(*reply).addIssuer,
+	(*reply).collapse,
 	(*reply).setHeaders,
+	(*reply).sendPage,
 }
 
 // respond is the one way back.
@@ -39,9 +43,6 @@ func (s *Server) respond(res *http.Response) error {
 		return badGateway(http.StatusBadGateway, errors.New("the upstream switched protocols, which nobody asked for"))
 	}
 	r := &reply{Response: res, server: s, x: x, cookies: x.liveCookies()}
-	if len(r.cookies) > 0 || s.PARRequired && x.endpoints != nil {
-		r.redirect = r.parse()
-	}
 	for _, step := range responseSteps {
 		if err := step(r); err != nil {
 			return err
@@ -52,22 +53,20 @@ func (s *Server) respond(res *http.Response) error {
 
 // flows returns the live flows of this browser: those of its cookies that the store knows. A browser without such
 // a cookie costs no store operation.
-func (r *reply) flows() (live []openFlow, err error) {
+func (r *reply) flows() (live []*openFlow, err error) {
 	for _, cookie := range r.cookies {
-		party := pushstore.Party{Issuer: r.x.endpoints.issuer, ClientID: cookie.clientID}
-		flow, err := r.server.Store.Flow(detached(r.Request), party, cookie.reference, cookie.owner())
-		switch {
-		case errors.Is(err, pushstore.ErrNotFound), errors.Is(err, pushstore.ErrTaken):
-		case err != nil:
+		flow, err := r.server.flowOf(r.Request, cookie)
+		if err != nil {
 			return nil, err
-		default:
-			live = append(live, openFlow{Flow: flow, cookie: cookie})
+		}
+		if flow != nil {
+			live = append(live, flow)
 		}
 	}
 	return live, nil
 }
 
-// setHeaders sets what holds on the trip: nothing is cached, no address is told to others, and nothing of the
+// setHeaders sets what holds on the trip: nothing is cached or linked to, no address is told to others, and nothing of the
 // authorization endpoint is shared with other origins' scripts.
 func (r *reply) setHeaders() error {
 	if r.x.place.protected() && r.x.endpoints != nil {
@@ -81,6 +80,8 @@ func (r *reply) setHeaders() error {
 		return nil
 	}
 	r.Header.Set("Cache-Control", "no-store")
+	r.Header.Del("Link") // which may repeat the request, and which no login needs
+	r.Header.Del("Content-Location")
 	r.settleCookie()
 	r.keepForms()
 	if r.response != nil {

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"errors"
 	"net/http"
 	"time"
 
@@ -14,8 +13,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // route finds out what a request is. The order is the policy: what is ours is answered here, what carries a
-// reference of ours in its query (on a protected path also in its form) goes nowhere but the authorization endpoint,
-// and what is left must be allowed to pass.
+// reference of ours in its query (on a protected path also in its form) goes upstream as its flow or not at all, and
+// what is left must be allowed to pass.
 func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	x := exchangeOf(r)
 	if r.Method == http.MethodConnect || r.Method == http.MethodTrace {
@@ -42,7 +41,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 // pass serves what is neither the push endpoint nor a document.
 func (s *Server) pass(w http.ResponseWriter, r *http.Request) error {
 	x := exchangeOf(r)
-	ref, err := findReference(r)
+	ref, err := s.findReference(r)
 	if err != nil {
 		return err
 	}
@@ -53,14 +52,17 @@ func (s *Server) pass(w http.ResponseWriter, r *http.Request) error {
 		return s.head(w)
 	case x.endpoints == nil && (ref.found() || s.mustPush()):
 		return unavailable(oauth.TemporarilyUnavailable("the authorization server is not known yet"))
-	case ours && x.place == atAuthorize:
-		return s.authorize(w, r, ref)
 	case ours:
-		return deadLink(errors.New("a request_uri of ours away from the authorization endpoint"))
+		return s.byReference(w, r, ref)
 	}
-	if err := s.checkPushed(r); err != nil {
+	bound, err := s.bindNamed(r)
+	if err == nil && !bound {
+		err = s.checkPushed(r)
+	}
+	if err != nil {
 		return err
 	}
+	s.tapForm(r)
 	return s.forward(w, r)
 }
 

@@ -16,6 +16,7 @@ import (
 	"pargate/proxy/client"
 	"pargate/proxy/oauth"
 	"pargate/pushstore"
+	"pargate/rewrite"
 )
 
 // Options are what a Server is made of. Fields without a stated zero value are required.
@@ -29,12 +30,15 @@ type Options struct {
 	PushLifetime  time.Duration // expires_in, in whole seconds; zero means 60 s
 	FlowLifetime  time.Duration // how long a login may take, and the cookie's life; zero means 30 min
 	MaxPushBytes  int64         // of a push's body; zero means 64 KiB
-	MaxQueryBytes int64         // of the query that goes upstream; zero means 8 KiB
+	MaxQueryBytes int64         // of the parameters that go upstream; zero means 8 KiB, and with AuthorizeByPOST MaxPushBytes
 	PushRate      float64       // pushes per second of one client at one address; zero means no limit
 
 	PatchMetadata bool     // add PAR to the metadata that the upstream publishes
-	AddIssuer     bool     // add iss to authorization responses that lack it (RFC 9207)
+	AddIssuer     bool     // add iss to authorization responses of flows that lack it (RFC 9207)
+	Advertise     bool     // say so in the metadata
 	ResumeParams  []string // resume keys beside the well-known ones
+
+	AuthorizeByPOST bool // the parameters of an authorization request go upstream in a form, behind a ticket
 
 	TrustedProxies  []netip.Prefix // whose X-Forwarded-For is believed
 	UpstreamTimeout time.Duration  // until the upstream's response headers; zero means 30 s
@@ -52,7 +56,7 @@ type Server struct {
 	cookieJars map[string]*cookieJar // by the scheme of the public origin
 	proxies    trustedProxies
 	limiter    *limiter
-	resume     map[string]bool
+	vocabulary *rewrite.Vocabulary
 	hop        string // names this process, for hopHeader
 }
 
@@ -65,17 +69,19 @@ func New(o Options) (*Server, error) {
 		return nil, errors.New("proxy: no store")
 	}
 	o.setDefaults()
-	s := &Server{Options: o, proxies: o.TrustedProxies, limiter: newLimiter(o.PushRate, o.Now), resume: map[string]bool{}, hop: rand.Text()}
+	s := &Server{Options: o, proxies: o.TrustedProxies, limiter: newLimiter(o.PushRate, o.Now), hop: rand.Text()}
+	resume := map[string]bool{}
 	for _, name := range append([]string{"login_verifier", "consent_verifier", "g_continue"}, o.ResumeParams...) {
 		if folded := oauth.Fold(name); oauth.IsAuthorizationRequestName(folded) || oauth.IsNeverKept(folded) || oauth.IsOwnName(folded) {
 			return nil, fmt.Errorf("proxy: %s cannot be a resume parameter", name)
 		}
-		s.resume[name] = true
+		resume[name] = true
 	}
+	s.vocabulary = newVocabulary(resume)
 	transport := newTransport(o.UpstreamTimeout, o.UpstreamRoots)
 	s.upstream = &upstream{
 		issuer: o.Issuer,
-		policy: policy{patchMetadata: o.PatchMetadata, requirePAR: o.PARRequired},
+		policy: policy{patchMetadata: o.PatchMetadata, requirePAR: o.PARRequired, advertiseISS: o.AddIssuer && o.Advertise},
 		client: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 		hop:    s.hop,
 		log:    o.Log,
@@ -103,6 +109,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.MaxQueryBytes == 0 {
 		o.MaxQueryBytes = 8 << 10
+		if o.AuthorizeByPOST {
+			o.MaxQueryBytes = o.MaxPushBytes
+		}
 	}
 	if o.UpstreamTimeout == 0 {
 		o.UpstreamTimeout = 30 * time.Second

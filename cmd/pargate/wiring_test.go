@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,6 +37,7 @@ var wired = []struct{ setting, value, field, want string }{
 	{"RATE_LIMIT", "off", "PushRate", "0"},
 	{"METADATA_PATCH", "false", "PatchMetadata", "false"},
 	{"RESPONSE_ISS", "off", "AddIssuer", "false"},
+	{"RESPONSE_ISS", "advertise", "Advertise", "true"},
 	{"RESUME_PARAMS", "ticket, step", "ResumeParams", "[ticket step]"},
 	{"TRUSTED_PROXIES", "10.0.0.0/8 192.0.2.7", "TrustedProxies", "[10.0.0.0/8 192.0.2.7/32]"},
 	{"UPSTREAM_TIMEOUT", "11s", "UpstreamTimeout", "11s"},
@@ -57,8 +59,7 @@ var wiredElsewhere = map[string]string{
 	"REDIS_MODE":       "TestSettingsWithOneValueAreTaken",
 	"SHUTDOWN_DELAY":   "TestATerminationIsServedThroughItsDelay",
 	"SHUTDOWN_TIMEOUT": "TestARequestThatNeverEndsIsCutAtTheTimeout",
-	// GET is the only value that is built.
-	"UPSTREAM_AUTHORIZE_METHOD": "TestSettingsWithOneValueAreTaken",
+	"UPSTREAM_AUTHORIZE_METHOD": "TestByPOSTTheWholePushMayGoUpstream",
 }
 
 func TestEverySettingHasItsEffectAndNoOther(t *testing.T) {
@@ -83,7 +84,7 @@ func TestUnsetSettingsMeanTheirDefaults(t *testing.T) {
 	want := map[string]string{
 		"Issuer.UpstreamURL": "http://127.0.0.1:1", "Issuer.PublicURL": "<nil>", "Issuer.PushPath": "", "Issuer.AuthorizePaths": "[]",
 		"Issuer.TokenPath": "", "PARRequired": "false", "PushLifetime": "1m0s", "FlowLifetime": "30m0s", "MaxPushBytes": "65536",
-		"MaxQueryBytes": "8192", "PushRate": "50", "PatchMetadata": "true", "AddIssuer": "true", "ResumeParams": "[]",
+		"MaxQueryBytes": "8192", "PushRate": "50", "PatchMetadata": "true", "AddIssuer": "true", "Advertise": "false", "AuthorizeByPOST": "false", "ResumeParams": "[]",
 		"TrustedProxies": "[]", "UpstreamTimeout": "30s", "BodyTimeout": "10s", "UpstreamRoots": "<nil>",
 	}
 	if got := options(t); !maps.Equal(got, want) {
@@ -112,6 +113,24 @@ func collect(into map[string]string, prefix string, v reflect.Value) {
 			collect(into, name+".", field)
 		case !slices.Contains([]string{"Store", "Clients", "Log", "Now"}, name): // they are there, and show nothing here
 			into[name] = fmt.Sprint(field.Interface())
+		}
+	}
+}
+
+func TestByPOSTTheWholePushMayGoUpstream(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		environ []string
+		want    string
+	}{
+		{[]string{"UPSTREAM_AUTHORIZE_METHOD=GET", "PAR_MAX_BYTES=32KiB"}, "8192"},
+		{[]string{"UPSTREAM_AUTHORIZE_METHOD=POST"}, "65536"},
+		{[]string{"UPSTREAM_AUTHORIZE_METHOD=POST", "PAR_MAX_BYTES=32KiB"}, "32768"},
+		{[]string{"UPSTREAM_AUTHORIZE_METHOD=POST", "UPSTREAM_MAX_REQUEST=9KiB"}, "9216"},
+	} {
+		got := options(t, row.environ...)
+		if byPOST := fmt.Sprint(strings.Contains(row.environ[0], "POST")); got["MaxQueryBytes"] != row.want || got["AuthorizeByPOST"] != byPOST {
+			t.Errorf("%v: up to %s bytes, by POST %s", row.environ, got["MaxQueryBytes"], got["AuthorizeByPOST"])
 		}
 	}
 }

@@ -1,0 +1,165 @@
+package proxy
+
+import (
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"pargate/proxy/oauth"
+	"pargate/pushstore"
+	"pargate/rewrite"
+)
+
+// outgoing is a request of a flow as it goes upstream.
+type outgoing struct {
+	query    string
+	form     string
+	hasForm  bool // form replaces the body
+	byPOST   bool // whatever the browser's method
+	pristine bool // nothing in it is the browser's
+}
+
+// bindNamed binds a request without a reference on a protected path that names a flow of this browser. It reports
+// whether it does.
+func (s *Server) bindNamed(r *http.Request) (bool, error) {
+	x := exchangeOf(r)
+	if x.endpoints == nil || !x.place.protected() || len(x.liveCookies()) == 0 {
+		return false, nil
+	}
+	flow, err := s.identify(r, slices.Concat(slices.Collect(rewrite.Pairs(r.URL.RawQuery)), slices.Collect(rewrite.Pairs(x.form))))
+	if err != nil {
+		return false, storeTrouble(err, "")
+	}
+	if flow == nil {
+		return false, nil
+	}
+	if err := s.checkStillRegistered(flow); err != nil {
+		return false, err
+	}
+	return true, s.bind(r, flow, shortRequest{})
+}
+
+// bind makes the request to be sent upstream: what was pushed has its pushed value, and nothing of an authorization
+// request is there that was not pushed, wherever the browser has written it. Nothing is refused for being different:
+// frameworks encode anew, browsers change line ends, and one server's consent form always posts claims. short is the
+// reference with which the request came; zero: it has none, and names the flow.
+func (s *Server) bind(r *http.Request, flow *openFlow, short shortRequest) error {
+	x := exchangeOf(r)
+	// A body on a protected path must be one that can be judged; elsewhere one that cannot is the upstream's business.
+	if err := x.checkForm(); err != nil && (x.place.protected() || x.formState == formTooLong) {
+		return err
+	}
+	x.flow = flow
+	var changed []string
+	var err error
+	if s.AuthorizeByPOST && x.place == atAuthorize {
+		changed, err = s.bindToForm(r, flow, short)
+	} else {
+		changed = s.bindInPlace(r, flow, short)
+	}
+	if err != nil {
+		return err
+	}
+	s.logChanges(x, flow, changed)
+	return nil
+}
+
+// bindInPlace leaves every parameter where the browser's request has it: in the query, or in the form. A pushed name goes
+// out once; a form that is the whole request is completed.
+func (s *Server) bindInPlace(r *http.Request, flow *openFlow, short shortRequest) (changed []string) {
+	x := exchangeOf(r)
+	pushed := flow.pushed.With(flow.difference())
+	inQuery := short.ref != "" || pushed.Concerns(r.URL.RawQuery)
+	out := &outgoing{query: r.URL.RawQuery, pristine: isPristine(r, short)}
+	has := map[string]bool{}
+	if x.formState == formRead {
+		completion := rewrite.ButPrompt
+		if inQuery {
+			completion = rewrite.Nothing
+		}
+		out.form, has, changed = pushed.BindForm(x.form, completion)
+		out.hasForm = true
+	}
+	if inQuery {
+		rest := pushed.Without(func(name string) bool { return has[name] })
+		var dropped []string
+		out.query, dropped = rewrite.Expand(x.endpoints.authorizeQuery[x.path], rest.Query(), r.URL.RawQuery, s.vocabulary.IsResume)
+		if !x.place.protected() {
+			others := pushed.Others(r.URL.RawQuery)
+			out.query = strings.Trim(out.query+"&"+others, "&")
+		}
+		changed = append(changed, dropped...)
+	}
+	x.out = out
+	return changed
+}
+
+// bindToForm puts everything into the form, and a ticket into the query.
+func (s *Server) bindToForm(r *http.Request, flow *openFlow, short shortRequest) (changed []string, err error) {
+	x := exchangeOf(r)
+	ticket := short.ref // a continuation that changes something is its own ticket
+	if flow.Difference == "" {
+		if ticket, err = s.continueFlow(r, flow, rewrite.Difference{}); err != nil {
+			return nil, err
+		}
+	}
+	out := &outgoing{query: s.ticketQuery(r, flow, ticket), hasForm: true, byPOST: true, pristine: isPristine(r, short)}
+	pushed := flow.pushed.With(authorizationPart(flow.difference()))
+	out.form, _, changed = pushed.BindForm(x.form, rewrite.Everything)
+	if r.Method == http.MethodGet {
+		changed = nil // there was nothing that could be changed
+	}
+	x.out = out
+	return changed, nil
+}
+
+// isPristine reports whether a request has nothing of the browser's but a reference of ours.
+func isPristine(r *http.Request, short shortRequest) bool {
+	if short.ref == "" || r.Method != http.MethodGet || exchangeOf(r).formState != formAbsent {
+		return false
+	}
+	for pair := range rewrite.Pairs(r.URL.RawQuery) {
+		if name := oauth.Fold(pair.Name); name != oauth.ParamClientID && name != oauth.ParamRequestURI && !oauth.IsOwnName(name) {
+			return false
+		}
+	}
+	return true
+}
+
+// logChanges names what was not as it was pushed.
+func (s *Server) logChanges(x *exchange, flow *openFlow, changed []string) {
+	changed = slices.DeleteFunc(changed, func(name string) bool {
+		return name == oauth.ParamClientID || name == oauth.ParamRequestURI || oauth.IsOwnName(name)
+	})
+	if len(changed) == 0 {
+		return
+	}
+	slices.Sort(changed)
+	changed = slices.Compact(changed)
+	names := knownAsNames(changed)
+	s.Log.Info("parameters of a request in a flow were overwritten, put back or dropped; RESUME_PARAMS keeps those that a login needs",
+		zap.String("request_id", x.id), zap.String("flow", pushstore.Digest(flow.Reference)), zap.Strings("names", names), zap.Int("others", len(changed)-len(names)))
+}
+
+// applyTo changes the outbound request.
+func (o *outgoing) applyTo(out *http.Request) {
+	out.URL.RawQuery = o.query
+	if !o.hasForm {
+		return
+	}
+	out.Body, out.ContentLength, out.TransferEncoding = io.NopCloser(strings.NewReader(o.form)), int64(len(o.form)), nil
+	out.Trailer = nil
+	if o.byPOST && out.Method != http.MethodPost {
+		out.Method = http.MethodPost
+		out.Header["Content-Type"] = []string{formType}
+	}
+}
+
+// endlessLogin: more was added to a request on its trip than a login needs.
+func endlessLogin(cause error) *refusal {
+	err := &oauth.Error{Status: http.StatusBadGateway, Code: oauth.CodeServerError, Description: "the login does not come to an end"}
+	return &refusal{told: err.Because(cause), title: "This sign-in went wrong", text: "It went around more often than it should." + startAgain}
+}

@@ -1,0 +1,68 @@
+package proxy
+
+import (
+	"io"
+	"net/http"
+	"sync"
+)
+
+// bodyTap remembers a form that streams upstream, up to a size. Whether the browser's request holds a parameter of an
+// authorization request decides how far changes are believed that the upstream's answer makes to one.
+type bodyTap struct {
+	io.ReadCloser
+	length int64 // of the body; -1: not known
+
+	mu    sync.Mutex
+	seen  []byte
+	ended bool
+}
+
+// tapForm taps the form of a request that is not read beforehand, from a browser in a flow.
+func (s *Server) tapForm(r *http.Request) {
+	x := exchangeOf(r)
+	if x.endpoints == nil || x.place.protected() || !hasBody(r) || !isForm(r.Header) || len(x.liveCookies()) == 0 {
+		return
+	}
+	x.tap = &bodyTap{ReadCloser: r.Body, length: r.ContentLength}
+	r.Body = x.tap
+}
+
+// Read implements io.Reader.
+func (t *bodyTap) Read(b []byte) (int, error) {
+	n, err := t.ReadCloser.Read(b)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.seen) <= maxFormBytes {
+		t.seen = append(t.seen, b[:n]...)
+	}
+	if err == io.EOF {
+		t.ended = true
+	}
+	return n, err
+}
+
+// text returns the form, and whether that is all of it.
+func (t *bodyTap) text() (string, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	complete := t.ended || int64(len(t.seen)) == t.length
+	return string(t.seen), complete && len(t.seen) <= maxFormBytes
+}
+
+// mentionsRequest reports whether path, query, form or Referer of the browser's request holds a parameter of an
+// authorization request, but for references of ours. A body that is not known might hold anything.
+func (s *Server) mentionsRequest(x *exchange, referer string) bool {
+	form, known := x.form, x.bodyless || x.formState == formRead || x.formState == formAbsent
+	if x.tap != nil {
+		form, known = x.tap.text()
+	}
+	if !known {
+		return true
+	}
+	for _, text := range []string{x.path, x.rawQuery, form, referer} {
+		if s.vocabulary.Mentions(text) {
+			return true
+		}
+	}
+	return false
+}
