@@ -7,10 +7,14 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"pargate/config"
+	"pargate/proxy"
 )
 
 // check reads the settings as serve does and says what is wrong with them; with --connect it also asks the
-// authorization server and the store, and says what they answer.
+// authorization server and the store, and says what they answer, which paths are protected, and how long a query the
+// authorization server takes.
 func check(ctx context.Context, args []string, p program) int {
 	var connect, asJSON bool
 	if !parseFlags("check", args, p, func(f *flag.FlagSet) {
@@ -43,8 +47,9 @@ func check(ctx context.Context, args []string, p program) int {
 	return checkConnections(ctx, g, p)
 }
 
+// checkConnections fails when the gateway could not serve. A setting that could be better is a warning.
 func checkConnections(ctx context.Context, g *gateway, p program) int {
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	asking, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	code := exitOK
 	report := func(err error, good string) {
@@ -55,9 +60,57 @@ func checkConnections(ctx context.Context, g *gateway, p program) int {
 		}
 		fmt.Fprintf(p.stdout, "ok    %s\n", good)
 	}
-	found, err := g.server.Discover(ctx)
-	report(err, "upstream: "+found.String())
-	err = g.server.Store.Ping(ctx)
+	found, upstreamErr := g.server.Discover(asking)
+	report(upstreamErr, "upstream: "+found.String())
+	for _, path := range found.Authorize {
+		report(nil, "protected: "+path)
+	}
+	if upstreamErr == nil {
+		report(nil, "protected: what is below these paths, and every spelling that a server might take for them; AUTHORIZE_PATH adds others")
+	}
+	err := g.server.Store.Ping(asking)
 	report(err, "store answers")
+	if upstreamErr != nil {
+		fmt.Fprintln(p.stdout, "warn  UPSTREAM_MAX_REQUEST was not compared with what the authorization server takes, since that is not known")
+		return code
+	}
+	fmt.Fprintln(p.stdout, compareLimit(ctx, g.server))
 	return code
+}
+
+// compareLimit measures how long a query the authorization server takes, and says in a line whether
+// UPSTREAM_MAX_REQUEST fits.
+func compareLimit(ctx context.Context, s *proxy.Server) string {
+	limit, err := s.MeasureLimit(ctx)
+	if err != nil {
+		return fmt.Sprintf("warn  UPSTREAM_MAX_REQUEST could not be compared with what the authorization server takes: %v", err)
+	}
+	set, usable := config.Bytes(s.MaxQueryBytes), config.Bytes(limit.Usable())
+	if limit.Refused > 0 && set > usable {
+		return fmt.Sprintf("warn  UPSTREAM_MAX_REQUEST is %v, but %s; %s", set, describeLimit(limit), adviseOn(usable))
+	}
+	raise := ""
+	if set < usable {
+		raise = fmt.Sprintf(" and could be raised to %v", usable)
+	}
+	return fmt.Sprintf("ok    upstream: %s; UPSTREAM_MAX_REQUEST is %v%s", describeLimit(limit), set, raise)
+}
+
+func describeLimit(l proxy.Limit) string {
+	if l.Refused == 0 {
+		return fmt.Sprintf("%s takes a query of at least %d bytes, answered %s as short ones are; longer ones were not tried", l.Path, l.Taken, l.Answer)
+	}
+	text := fmt.Sprintf("%s takes a query of %d bytes and refuses one of %d (%s)", l.Path, l.Taken, l.Refused, l.How)
+	if room := l.Taken - l.Usable(); room > 0 {
+		text += fmt.Sprintf(", in which a browser's cookies and headers need %d too", room)
+	}
+	return text
+}
+
+// adviseOn says what to do where the setting is above what can be used.
+func adviseOn(usable config.Bytes) string {
+	if usable < 1<<10 { // the setting's smallest value
+		return "that is too little for pushed requests"
+	}
+	return fmt.Sprintf("set it to %v", usable)
 }

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"pargate/test/upstream"
+)
+
+// refusing is an authorization server that is its own issuer, and answers what has more than limit bytes of query with
+// this status; zero closes the connection.
+func refusing(t *testing.T, limit, status int) (environ string) {
+	t.Helper()
+	up := upstream.New(t, func(r *upstream.Recorder) {
+		r.Issuer = r.URL
+		r.Handlers["/authorize"] = func(w http.ResponseWriter, req *http.Request) {
+			switch {
+			case len(req.URL.RawQuery) <= limit:
+				http.Redirect(w, req, "/login?next="+req.RequestURI, http.StatusFound)
+			case status == 0:
+				panic(http.ErrAbortHandler)
+			default:
+				w.WriteHeader(status)
+			}
+		}
+	})
+	return "UPSTREAM_URL=" + up.URL
+}
+
+func TestCheckListsTheProtectedPaths(t *testing.T) {
+	t.Parallel()
+	code, stdout, stderr := call(t, []string{refusing(t, 100_000, 414), "AUTHORIZE_PATH=/oauth/start /legacy"}, "check", "--connect")
+	const want = "\nok    protected: /authorize\nok    protected: /oauth/start\nok    protected: /legacy\nok    protected: what is below these paths, " +
+		"and every spelling that a server might take for them; AUTHORIZE_PATH adds others\nok    store answers\n"
+	if code != exitOK || stderr != "" || !strings.Contains(stdout, want) {
+		t.Errorf("%d %s%s", code, stdout, stderr)
+	}
+}
+
+func TestCheckComparesTheLimitWithTheSetting(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		limit, status int
+		setting, want string
+	}{
+		{4000, 414, "8KiB", "warn  UPSTREAM_MAX_REQUEST is 8KiB, but /authorize takes a query of 3840 bytes and refuses one of 4096 (414); set it to 3840"},
+		{4000, 414, "3840", "ok    upstream: /authorize takes a query of 3840 bytes and refuses one of 4096 (414); UPSTREAM_MAX_REQUEST is 3840"},
+		{4000, 414, "2KiB", "ok    upstream: /authorize takes a query of 3840 bytes and refuses one of 4096 (414); UPSTREAM_MAX_REQUEST is 2KiB and could be raised to 3840"},
+		{16200, 431, "15KiB", "warn  UPSTREAM_MAX_REQUEST is 15KiB, but /authorize takes a query of 16128 bytes and refuses one of 16384 (431), " +
+			"in which a browser's cookies and headers need 2048 too; set it to 14080"},
+		{16200, 431, "8KiB", "ok    upstream: /authorize takes a query of 16128 bytes and refuses one of 16384 (431), " +
+			"in which a browser's cookies and headers need 2048 too; UPSTREAM_MAX_REQUEST is 8KiB and could be raised to 14080"},
+		{14400, 0, "16KiB", "warn  UPSTREAM_MAX_REQUEST is 16KiB, but /authorize takes a query of 14336 bytes and refuses one of 14592 " +
+			"(the connection is closed without an answer); set it to 14KiB"},
+		{300, 414, "1KiB", "warn  UPSTREAM_MAX_REQUEST is 1KiB, but /authorize takes a query of 141 bytes and refuses one of 361 (414); that is too little for pushed requests"},
+		{100_000, 414, "8KiB", "ok    upstream: /authorize takes a query of at least 65536 bytes, answered 302 to /login as short ones are; " +
+			"longer ones were not tried; UPSTREAM_MAX_REQUEST is 8KiB and could be raised to 64KiB"},
+		{100_000, 414, "1MiB", "ok    upstream: /authorize takes a query of at least 65536 bytes, answered 302 to /login as short ones are; " +
+			"longer ones were not tried; UPSTREAM_MAX_REQUEST is 1MiB"},
+		{0, 404, "8KiB", "warn  UPSTREAM_MAX_REQUEST could not be compared with what the authorization server takes: /authorize answers 404 to a query of any length"},
+	} {
+		t.Run(c.want, func(t *testing.T) {
+			t.Parallel()
+			code, stdout, stderr := call(t, []string{refusing(t, c.limit, c.status), "UPSTREAM_MAX_REQUEST=" + c.setting}, "check", "--connect")
+			if code != exitOK || stderr != "" || !strings.HasSuffix(stdout, "\n"+c.want+"\n") {
+				t.Errorf("%d %s%s", code, stdout, stderr)
+			}
+		})
+	}
+}
+
+// The exit status is that of the upstream; the limit has no say in it.
+func TestCheckSaysThatNothingWasMeasured(t *testing.T) {
+	t.Parallel()
+	code, stdout, _ := call(t, []string{"UPSTREAM_URL=http://127.0.0.1:1"}, "check", "--connect")
+	if code != exitFailure || !matchLines(stdout, "^fail  upstream: ", "^warn  UPSTREAM_MAX_REQUEST was not compared .* is not known$") || strings.Contains(stdout, "protected") {
+		t.Errorf("%d %s", code, stdout)
+	}
+}
