@@ -615,7 +615,7 @@ func TestRFC9126AuthorizationEndpoint(t *testing.T) {
 			b.Open(t, "web", uri)
 			for body, want := range map[string]string{
 				"user=a&redirect_uri=https://evil.example/": "user=a&redirect_uri=https%3A%2F%2Fapp.example%2Fcb",
-				"user=a&[redirect_uri]=x": "user=a&redirect_uri=https%3A%2F%2Fapp.example%2Fcb", "user=a&scope]=admin": "user=a&scope=openid",
+				"user=a&[redirect_uri]=x":                   "user=a&redirect_uri=https%3A%2F%2Fapp.example%2Fcb", "user=a&scope]=admin": "user=a&scope=openid",
 				"user=a;Scope=x": "user=a%3BScope=x", "%u0073cope=admin": "scope=openid", "user=a&nonce=x": "user=a",
 			} {
 				b.Post(t, harness.Short("web", uri), body)

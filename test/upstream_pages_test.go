@@ -37,7 +37,7 @@ func inFlow(t *testing.T, handler http.HandlerFunc, change ...func(*proxy.Option
 // leak is an address that carries the pushed request.
 const leak = "/authorize?client_id=web&state=st4te&nonce=n0nce&redirect_uri=https://app.example/cb"
 
-func page(contentType, body string) http.HandlerFunc {
+func typed(contentType, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header()["Content-Type"] = []string{contentType}
 		if contentType == "" {
@@ -62,7 +62,7 @@ func TestThePagesOfAFlowCarryNothingOfItsRequest(t *testing.T) {
 		"without quotes":     link(`<a href=%s><a href=%s>`),
 	} {
 		for _, contentType := range []string{"text/html", "text/html; charset=ISO-8859-1", "application/xhtml+xml", ""} {
-			g, b := inFlow(t, page(contentType, text))
+			g, b := inFlow(t, typed(contentType, text))
 			res := b.Get(t, "/page")
 			if strings.Contains(res.Body, "st4te") || strings.Contains(res.Body, "n0nce") || !strings.Contains(res.Body, "request_uri") {
 				t.Errorf("%s, %q: %s", name, contentType, res.Body)
@@ -105,7 +105,7 @@ func TestOtherPagesKeepTheirBytes(t *testing.T) {
 		"UTF-16":                   {"text/html; charset=utf-16le", false},
 		"JSON":                     {"application/json", false},
 	} {
-		g, b := inFlow(t, page(test.contentType, text))
+		g, b := inFlow(t, typed(test.contentType, text))
 		if test.stranger {
 			b = harness.NewBrowser(g.URL)
 		}
@@ -117,7 +117,7 @@ func TestOtherPagesKeepTheirBytes(t *testing.T) {
 			t.Errorf("%s: Accept-Encoding %q", name, got)
 		}
 	}
-	_, b := inFlow(t, page("text/html", `<a href="/authorize?client_id=other&state=st4te&nonce=n0nce"><a href='/authorize?client_id=web&state=other&nonce=n0nce'>`))
+	_, b := inFlow(t, typed("text/html", `<a href="/authorize?client_id=other&state=st4te&nonce=n0nce"><a href='/authorize?client_id=web&state=other&nonce=n0nce'>`))
 	if res := b.Get(t, "/page"); strings.Contains(res.Body, "request_uri") {
 		t.Errorf("the request of another flow, where none must be pushed: %s", res.Body)
 	}
