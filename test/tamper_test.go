@@ -1,0 +1,121 @@
+package test
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"pargate/proxy/oauth"
+	"pargate/test/harness"
+)
+
+// tampering is something that whoever sits at the browser does to a request on its way.
+type tampering struct {
+	how   string // change, remove or repeat
+	name  string
+	where string // url, form or nested: in a value that is an address itself
+}
+
+func (m tampering) String() string { return fmt.Sprintf("%s %s in %s", m.how, m.name, m.where) }
+
+// Where a login carries an address in a value.
+var nesting = []string{"next", "return_to", "back", "callback_url", "url"}
+
+// otherValue is a value for the parameter that a server takes too.
+func otherValue(name string) string {
+	switch name {
+	case "client_id":
+		return "other"
+	case "redirect_uri":
+		return otherURI
+	case "scope":
+		return "openid profile email admin"
+	case "response_type":
+		return "code token"
+	case "code_challenge":
+		return strings.Repeat("evil", 11)
+	case "code_challenge_method":
+		return "plain"
+	case "claims":
+		return `{"id_token":{"evil":null}}`
+	case "authorization_details":
+		return `[{"type":"evil"}]`
+	case "response_mode":
+		return "fragment"
+	case "resource":
+		return "https://evil.example/"
+	}
+	return "evil"
+}
+
+// apply does it to a step, and reports whether that made a difference.
+func (m tampering) apply(step *harness.Step) bool {
+	address, form := step.URL, step.Form
+	switch m.where {
+	case "url":
+		step.URL = m.inURL(step.URL)
+	case "form":
+		if step.IsPost() {
+			step.Form = m.inParams(step.Form)
+		}
+	case "nested":
+		path, query, found := strings.Cut(step.URL, "?")
+		if params := m.nestedIn(decoded(query)); found && !slices.Equal(params, decoded(query)) {
+			step.URL = path + "?" + params.Encode()
+		}
+		step.Form = m.nestedIn(step.Form)
+	}
+	return step.URL != address || !slices.Equal(step.Form, form)
+}
+
+func (m tampering) inURL(address string) string {
+	path, query, _ := strings.Cut(address, "?")
+	before := decoded(query)
+	if after := m.inParams(before); !slices.Equal(after, before) {
+		return path + "?" + after.Encode()
+	}
+	return address
+}
+
+func (m tampering) inParams(params oauth.Params) oauth.Params {
+	without := slices.DeleteFunc(slices.Clone(params), func(p oauth.Param) bool { return p.Name == m.name })
+	other := oauth.Param{Name: m.name, Value: otherValue(m.name)}
+	switch m.how {
+	case "remove":
+		return without
+	case "repeat":
+		return append(append(oauth.Params{other}, params...), other)
+	}
+	return append(without, other)
+}
+
+func (m tampering) nestedIn(params oauth.Params) oauth.Params {
+	params = slices.Clone(params)
+	for i, p := range params {
+		if !slices.Contains(nesting, p.Name) || p.Value == "" {
+			continue
+		}
+		if text, err := base64.StdEncoding.DecodeString(p.Value); err == nil && strings.Contains(string(text), "://") {
+			params[i].Value = base64.StdEncoding.EncodeToString([]byte(m.inURL(string(text))))
+		} else {
+			params[i].Value = m.inURL(p.Value)
+		}
+	}
+	return params
+}
+
+// decoded are the pairs of a query as they are there.
+func decoded(query string) oauth.Params {
+	var params oauth.Params
+	for pair := range strings.SplitSeq(query, "&") {
+		name, value, found := strings.Cut(pair, "=")
+		name, _ = url.QueryUnescape(name)
+		value, _ = url.QueryUnescape(value)
+		if pair != "" {
+			params = append(params, oauth.Param{Name: name, Value: value, Bare: !found})
+		}
+	}
+	return params
+}
