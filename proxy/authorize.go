@@ -197,13 +197,13 @@ func (x *exchange) shortURL(short shortRequest) string {
 	return x.endpoints.public.String() + x.path + "?" + params.Encode()
 }
 
-// retryURL is the address at which the flow's request is opened once more, wherever in its login the browser is.
-func (x *exchange) retryURL(flow *openFlow) string {
+// retryURL is the address at which a flow's request is opened once more, wherever in its login the browser is.
+func (x *exchange) retryURL(cookie flowCookie) string {
 	at := *x
 	if x.place != atAuthorize {
 		at.path = x.endpoints.authorize[0]
 	}
-	return at.shortURL(shortRequest{clientID: flow.Party.ClientID, ref: flow.Reference})
+	return at.shortURL(shortRequest{clientID: cookie.clientID, ref: cookie.reference})
 }
 
 // storeTrouble: the store cannot answer, so nothing is known of the reference. The link opens it again.

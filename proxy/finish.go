@@ -31,11 +31,16 @@ func (r *reply) finish() error {
 	return nil
 }
 
-// withhold replaces a response that is safe only if the store knows of it. The page leads to the same request.
+// withhold replaces a response that is safe only if the store knows of it. The page leads to the same request, as far as
+// that can be told.
 func (r *reply) withhold(cause error) error {
-	again := ""
-	if r.x.flow != nil {
-		again = r.x.retryURL(r.x.flow)
+	switch {
+	case r.response != nil && r.response.flow != nil:
+		return storeTrouble(cause, r.x.retryURL(r.response.flow.cookie))
+	case r.x.flow != nil:
+		return storeTrouble(cause, r.x.retryURL(r.x.flow.cookie))
+	case len(r.cookies) == 1:
+		return storeTrouble(cause, r.x.retryURL(r.cookies[0]))
 	}
-	return storeTrouble(cause, again)
+	return storeTrouble(cause, "")
 }

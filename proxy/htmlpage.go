@@ -56,13 +56,18 @@ func (r *reply) mustReadPage() bool {
 	return r.server.readsPages(r.Request, r.x) && !isRedirect && !isEmpty && isPage(r.Header)
 }
 
-// readsPages reports whether a page in answer to this request is looked at: of a browser in a flow, and where every client
-// must push of any browser at a protected path.
+// readsPages reports whether a page in answer to this request is looked at: of a browser in a flow; and where every client
+// must push, for a response that belongs to none, at a protected path and of a browser whose flow has ended.
 func (s *Server) readsPages(r *http.Request, x *exchange) bool {
-	if x.endpoints == nil {
+	switch {
+	case x.endpoints == nil:
+		return false
+	case s.PARRequired && x.place.protected():
+		return true
+	case isAsset(r):
 		return false
 	}
-	return len(x.liveCookies()) > 0 && !isAsset(r) || s.PARRequired && x.place.protected()
+	return len(x.liveCookies()) > 0 || s.PARRequired && len(x.flows) > 0
 }
 
 // isPage reports whether a response is one that browsers show as HTML, in a charset in which ASCII is ASCII. One without

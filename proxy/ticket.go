@@ -31,7 +31,7 @@ func (s *Server) continueFlow(r *http.Request, flow *openFlow, difference rewrit
 	case errors.Is(err, pushstore.ErrFull):
 		return "", endlessLogin(err)
 	case err != nil:
-		return "", storeTrouble(err, exchangeOf(r).retryURL(flow))
+		return "", storeTrouble(err, exchangeOf(r).retryURL(flow.cookie))
 	}
 	return ref, nil
 }
