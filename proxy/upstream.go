@@ -184,7 +184,10 @@ type Discovery struct {
 
 // String describes the discovery in a line.
 func (d Discovery) String() string {
-	text := fmt.Sprintf("issuer %s, push endpoint %s, protected paths %v", d.Issuer, d.Push, d.Authorize)
+	text := "issuer " + d.Issuer
+	if d.Push != "" {
+		text += ", push endpoint " + d.Push
+	}
 	if d.NativePush != "" {
 		text += ", already offers PAR at " + d.NativePush
 	}

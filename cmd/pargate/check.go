@@ -81,6 +81,9 @@ func checkConnections(ctx context.Context, g *gateway, p program) int {
 // compareLimit measures how long a query the authorization server takes, and says in a line whether
 // UPSTREAM_MAX_REQUEST fits.
 func compareLimit(ctx context.Context, s *proxy.Server) string {
+	if s.AuthorizeByPOST {
+		return fmt.Sprintf("ok    upstream: pushed requests go to it in a form of up to UPSTREAM_MAX_REQUEST, %v; what it takes is not measured", config.Bytes(s.MaxQueryBytes))
+	}
 	limit, err := s.MeasureLimit(ctx)
 	if err != nil {
 		return fmt.Sprintf("warn  UPSTREAM_MAX_REQUEST could not be compared with what the authorization server takes: %v", err)
