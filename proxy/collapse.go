@@ -26,7 +26,7 @@ func (r *reply) collapse() error {
 			}
 		}
 	}
-	if r.page != nil {
+	if r.page != nil && !isUTF16(r.page.text) {
 		c.page(rules)
 	}
 	if c.failed != nil {

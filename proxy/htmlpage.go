@@ -45,7 +45,10 @@ func (r *reply) readPage() error {
 		r.Body = readCloser{io.MultiReader(bytes.NewReader(read), rest), rest}
 		return nil
 	}
-	r.page = &htmlPage{text: read, forms: rewrite.Forms(read), broken: err}
+	r.page = &htmlPage{text: read, broken: err}
+	if !isUTF16(read) {
+		r.page.forms = rewrite.Forms(read)
+	}
 	return nil
 }
 
@@ -79,6 +82,12 @@ func isPage(h http.Header) bool {
 	}
 	mediaType, params, _ := mime.ParseMediaType(contentType) // of a broken parameter the type is kept
 	return (mediaType == "text/html" || mediaType == "application/xhtml+xml") && isASCIICompatible(params["charset"])
+}
+
+// isUTF16 reports whether a page begins with the mark of an encoding in which ASCII is not ASCII, which counts more than
+// what its type says.
+func isUTF16(page []byte) bool {
+	return bytes.HasPrefix(page, []byte("\xff\xfe")) || bytes.HasPrefix(page, []byte("\xfe\xff"))
 }
 
 // isAsset reports whether the browser loads something that it does not show as a page.

@@ -15,6 +15,9 @@ type Attribute struct {
 // A name that a tag repeats is handed to edit too: browsers ignore it, other readers might not. So is everything in a
 // noscript, as a browser without scripts reads it. Comments and what is only text to a browser (script, style, title,
 // textarea, iframe, noembed, noframes, xmp, plaintext) are not looked into.
+//
+// The page's charset must be a superset of ASCII: UTF-16 and ISO-2022-JP are not. And the elements inside of a title,
+// style or script within SVG or MathML, where browsers see some, are not found.
 func EditPage(page []byte, edit func(Attribute) (value string, changed bool)) (edited []byte, changed bool) {
 	copied := 0
 	for t := range tags(page) {

@@ -47,7 +47,7 @@ type scope struct {
 // right for a browser with scripts: text. That text is read a second time, as a browser without scripts does.
 func (r *tagReader) read(at, end int, inNoscript bool) bool {
 	z := html.NewTokenizer(bytes.NewReader(r.page[at:end]))
-	foreign, last := 0, ""
+	foreign, textIsNoscript := 0, false
 	for {
 		kind := z.Next()
 		from := at
@@ -56,22 +56,22 @@ func (r *tagReader) read(at, end int, inNoscript bool) bool {
 		case html.ErrorToken:
 			return true
 		case html.TextToken:
-			if last == "noscript" && !inNoscript && !r.readNoscript(from, at) {
+			if textIsNoscript && !r.readNoscript(from, at) {
 				return false
 			}
-			last = ""
 		case html.StartTagToken, html.SelfClosingTagToken, html.EndTagToken:
 			name, _ := z.TagName()
 			t := tag{name: string(name), text: r.page[from:at], at: from, ends: kind == html.EndTagToken}
-			foreign += foreignness(t.name, kind)
+			foreign = max(0, foreign+foreignness(t.name, kind))
 			// In SVG <title/> and <style/> are complete; the tokenizer would take the rest of the page for their text.
-			if t.name == "noscript" && inNoscript || foreign > 0 && kind == html.SelfClosingTagToken {
+			noText := t.name == "noscript" && inNoscript || foreign > 0 && kind == html.SelfClosingTagToken
+			if noText {
 				z.NextIsNotRawText()
 			}
+			textIsNoscript = t.name == "noscript" && !t.ends && !noText
 			if !r.pass(t) {
 				return false
 			}
-			last = t.name
 		}
 	}
 }
