@@ -76,7 +76,7 @@ type Config struct {
 	// ProbeAccept are further answers of the upstream that prove a client's credentials. Empty means invalid_grant.
 	ProbeAccept List `env:"PROBE_ACCEPT" unset:"none" help:"Further error codes, besides invalid_grant, with which the authorization server shows that a client's credentials were right."`
 	// CORSOrigins are the origins whose scripts may push. Empty means none.
-	CORSOrigins List `env:"CORS_ORIGINS" unset:"none" help:"Origins whose scripts may push."`
+	CORSOrigins List `env:"CORS_ORIGINS" unset:"none" help:"Origins whose scripts may push, as https://app.example."`
 	// RateLimit bounds the pushes of one client from one address, per process. Zero means no bound.
 	RateLimit Rate `env:"RATE_LIMIT" envDefault:"50/s" help:"Pushes of one client from one address, per replica, as 50/s or 600/m. off removes the limit."`
 	// PARMaxBytes is the largest body of a push, in bytes.

@@ -69,7 +69,7 @@ func TestUnbuiltSettingsAreMarked(t *testing.T) {
 			marks[s.Name] = s.NotBuilt
 		}
 	}
-	if len(marks) != 18 || marks["CLIENT_AUTH"] != "upstream" || marks["LISTEN_ADDR"] != "unix:" {
+	if len(marks) != 17 || marks["CLIENT_AUTH"] != "upstream" || marks["LISTEN_ADDR"] != "unix:" {
 		t.Errorf("marked: %v", marks)
 	}
 }
@@ -85,7 +85,7 @@ func TestMarkdownTable(t *testing.T) {
 		"| `PAR_TTL` | `60s` | How long a request_uri waits for the browser, 5s to 599s. Clients see it as expires_in. |\n",
 		"| `REDIS_PASSWORD`, `REDIS_PASSWORD_FILE` | from REDIS_URL | Redis password. |\n| `REDIS_CA_FILE` |",
 		"auto tells from REDIS_URL. (not built yet: sentinel and cluster) |\n",
-		"Origins whose scripts may push. (not built yet) |\n",
+		"Origins whose scripts may push, as https://app.example. |\n",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())

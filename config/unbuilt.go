@@ -22,7 +22,6 @@ var notBuilt = []missing{
 	{"CLIENT_AUTH", "upstream", only("auto", "file")},
 	{"ASSERTION_AUDIENCE", "", nil},
 	{"PROBE_ACCEPT", "", nil},
-	{"CORS_ORIGINS", "", nil},
 	{"PROFILE", "", nil},
 	{"CLIENT_CERT_HEADER", "", nil},
 	{"REDIS_MODE", "sentinel and cluster", only("auto", "standalone")},

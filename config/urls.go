@@ -19,6 +19,16 @@ func (c *checker) urls() {
 	}
 }
 
+// origins checks those whose scripts may push. They are compared as browsers send them (RFC 6454 §6.2).
+func (c *checker) origins() {
+	for _, origin := range c.cfg.CORSOrigins {
+		u, err := url.Parse(origin)
+		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || origin != strings.ToLower(u.Scheme+"://"+u.Host) {
+			c.fail("CORS_ORIGINS", "%s is not an origin as browsers send it: https://, host and port alone, in lower case", quote(origin))
+		}
+	}
+}
+
 // paths checks the endpoints that are given. Those that come from the metadata are not known yet.
 func (c *checker) paths() {
 	c.path("PAR_PATH", c.cfg.PARPath)

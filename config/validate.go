@@ -60,6 +60,7 @@ func (c *checker) settings() {
 	c.paths()
 	c.resumeParams()
 	c.responses()
+	c.origins()
 	c.bounds()
 	c.proxies()
 	c.clients()

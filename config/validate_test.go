@@ -217,7 +217,7 @@ func TestUnbuiltSettingsAreRefused(t *testing.T) {
 	t.Parallel()
 	for set, what := range map[string]string{
 		"UPSTREAM_DRY_RUN=true": "is", "CLIENT_AUTH=upstream": "upstream is",
-		"ASSERTION_AUDIENCE=rfc9126": "is", "ASSERTION_AUDIENCE=issuer": "is", "PROBE_ACCEPT=x": "is", "CORS_ORIGINS=https://x": "is",
+		"ASSERTION_AUDIENCE=rfc9126": "is", "ASSERTION_AUDIENCE=issuer": "is", "PROBE_ACCEPT=x": "is",
 		"PROFILE=fapi2": "is", "CLIENT_CERT_HEADER=X": "is",
 		"REDIS_MODE=sentinel": "sentinel and cluster are", "REDIS_MODE=cluster": "sentinel and cluster are", "REDIS_CA_FILE=x": "is",
 		"REDIS_CERT_FILE=x": "is", "REDIS_KEY_FILE=x": "is", "REDIS_WAIT_REPLICAS=1": "is", "TLS_CERT_FILE=x": "is",
@@ -226,6 +226,20 @@ func TestUnbuiltSettingsAreRefused(t *testing.T) {
 	} {
 		name, _, _ := strings.Cut(set, "=")
 		expect(t, name+" "+what+" not built yet; unset it", set, "REDIS_URL=redis://r")
+	}
+}
+
+func TestOrigins(t *testing.T) {
+	t.Parallel()
+	const not = " is not an origin as browsers send it: https://, host and port alone, in lower case"
+	for value, want := range map[string]string{
+		"https://app.example": "", "http://127.0.0.1:3000 https://x": "", "*": `"*"`, "null": `"null"`, "https://app.example/": `"https://app.example/"`,
+		"https://App.example": `"https://App.example"`, "app.example": `"app.example"`, "ftp://x": `"ftp://x"`, "https://": `"https://"`,
+	} {
+		if want != "" {
+			want = "CORS_ORIGINS " + want + not
+		}
+		expect(t, want, "CORS_ORIGINS="+value)
 	}
 }
 

@@ -30,7 +30,9 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	limitReading(w, r, s.BodyTimeout)
 	switch x.place {
 	case atPush:
-		s.json(w, r, s.push)
+		if !s.allowScripts(w, r) {
+			s.json(w, r, s.push)
+		}
 	case atOIDC, atOAuth:
 		s.page(w, r, s.metadata)
 	default:

@@ -31,6 +31,7 @@ type Options struct {
 	FlowLifetime  time.Duration // how long a login may take, and the cookie's life; zero means 30 min
 	MaxPushBytes  int64         // of a push's body; zero means 64 KiB
 	MaxQueryBytes int64         // of the parameters that go upstream; zero means 8 KiB, and with AuthorizeByPOST MaxPushBytes
+	CORSOrigins   []string      // whose scripts may push
 	PushRate      float64       // pushes per second of one client at one address; zero means no limit
 
 	PatchMetadata bool     // add PAR to the metadata that the upstream publishes

@@ -56,7 +56,7 @@ func build(cfg *config.Config, log *zap.Logger) (*gateway, error) {
 		},
 		Store: store, Clients: g.clients, Log: log,
 		PARRequired: cfg.PARRequired, PushLifetime: cfg.PARTTL, FlowLifetime: cfg.FlowTTL,
-		MaxPushBytes: int64(cfg.PARMaxBytes), MaxQueryBytes: int64(cfg.UpstreamMaxRequest), PushRate: float64(cfg.RateLimit),
+		MaxPushBytes: int64(cfg.PARMaxBytes), MaxQueryBytes: int64(cfg.UpstreamMaxRequest), PushRate: float64(cfg.RateLimit), CORSOrigins: cfg.CORSOrigins,
 		PatchMetadata: cfg.MetadataPatch, AddIssuer: cfg.ResponseISS != config.ISSOff,
 		Advertise: cfg.ResponseISS == config.ISSAdvertise, ResumeParams: cfg.ResumeParams, AuthorizeByPOST: cfg.UpstreamAuthorizeMethod == config.MethodPost,
 		TrustedProxies: cfg.TrustedProxies, UpstreamTimeout: cfg.UpstreamTimeout, UpstreamRoots: roots,

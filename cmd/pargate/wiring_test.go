@@ -33,6 +33,7 @@ var wired = []struct{ setting, value, field, want string }{
 	{"FLOW_TTL", "19m", "FlowLifetime", "19m0s"},
 	{"PAR_MAX_BYTES", "3KiB", "MaxPushBytes", "3072"},
 	{"UPSTREAM_MAX_REQUEST", "5KiB", "MaxQueryBytes", "5120"},
+	{"CORS_ORIGINS", "https://a.example, http://127.0.0.1:3000", "CORSOrigins", "[https://a.example http://127.0.0.1:3000]"},
 	{"RATE_LIMIT", "90/m", "PushRate", "1.5"},
 	{"RATE_LIMIT", "off", "PushRate", "0"},
 	{"METADATA_PATCH", "false", "PatchMetadata", "false"},
@@ -84,7 +85,7 @@ func TestUnsetSettingsMeanTheirDefaults(t *testing.T) {
 	want := map[string]string{
 		"Issuer.UpstreamURL": "http://127.0.0.1:1", "Issuer.PublicURL": "<nil>", "Issuer.PushPath": "", "Issuer.AuthorizePaths": "[]",
 		"Issuer.TokenPath": "", "PARRequired": "false", "PushLifetime": "1m0s", "FlowLifetime": "30m0s", "MaxPushBytes": "65536",
-		"MaxQueryBytes": "8192", "PushRate": "50", "PatchMetadata": "true", "AddIssuer": "true", "Advertise": "false", "AuthorizeByPOST": "false", "ResumeParams": "[]",
+		"MaxQueryBytes": "8192", "PushRate": "50", "CORSOrigins": "[]", "PatchMetadata": "true", "AddIssuer": "true", "Advertise": "false", "AuthorizeByPOST": "false", "ResumeParams": "[]",
 		"TrustedProxies": "[]", "UpstreamTimeout": "30s", "BodyTimeout": "10s", "UpstreamRoots": "<nil>",
 	}
 	if got := options(t); !maps.Equal(got, want) {
