@@ -124,6 +124,8 @@ func (s *Server) open(r *http.Request, short shortRequest, cookie flowCookie) (*
 		return nil, deadLink(err)
 	case err != nil:
 		return nil, storeTrouble(err, exchangeOf(r).shortURL(short))
+	case flow.Reference != short.ref:
+		return nil, deadLink(errors.New("a continuation with a cookie of its own"))
 	case cookie.finished && !flow.Finished:
 		return nil, deadLink(errors.New("the cookie says that the flow is finished, and it is not"))
 	}

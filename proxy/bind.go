@@ -3,6 +3,7 @@ package proxy
 import (
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -67,26 +68,29 @@ func (s *Server) bind(r *http.Request, flow *openFlow, short shortRequest) error
 	return nil
 }
 
-// bindInPlace leaves every parameter where the browser's request has it: in the query, or in the form. A pushed name goes
-// out once; a form that is the whole request is completed.
+// bindInPlace leaves every parameter where the browser's request has it. A form beside a query that is expanded may repeat
+// parameters, as it does where the server has put them into its page; the query keeps them, for a server that reads them
+// there. A form that is the whole request is completed.
 func (s *Server) bindInPlace(r *http.Request, flow *openFlow, short shortRequest) (changed []string) {
 	x := exchangeOf(r)
-	pushed := flow.pushed.With(flow.difference())
+	difference := flow.difference()
+	if short.ref == "" {
+		difference = s.differenceOfPage(r, flow)
+	}
+	pushed := flow.pushed.With(difference)
 	inQuery := short.ref != "" || pushed.Concerns(r.URL.RawQuery)
 	out := &outgoing{query: r.URL.RawQuery, pristine: isPristine(r, short)}
-	has := map[string]bool{}
 	if x.formState == formRead {
-		completion := rewrite.ButPrompt
+		completion := rewrite.IfRepeated
 		if inQuery {
 			completion = rewrite.Nothing
 		}
-		out.form, has, changed = pushed.BindForm(x.form, completion)
+		out.form, changed = pushed.BindForm(x.form, completion)
 		out.hasForm = true
 	}
 	if inQuery {
-		rest := pushed.Without(func(name string) bool { return has[name] })
 		var dropped []string
-		out.query, dropped = rewrite.Expand(x.endpoints.authorizeQuery[x.path], rest.Query(), r.URL.RawQuery, s.vocabulary.IsResume)
+		out.query, dropped = rewrite.Expand(x.endpoints.authorizeQuery[x.path], pushed.Query(), r.URL.RawQuery, s.vocabulary.IsResume)
 		if !x.place.protected() {
 			others := pushed.Others(r.URL.RawQuery)
 			out.query = strings.Trim(out.query+"&"+others, "&")
@@ -95,6 +99,27 @@ func (s *Server) bindInPlace(r *http.Request, flow *openFlow, short shortRequest
 	}
 	x.out = out
 	return changed
+}
+
+// differenceOfPage returns the difference of the continuation at which the page stands that a form without a reference
+// was sent from: some servers take prompt out of their address once it has been done, and do not repeat it in their
+// consent form, in which it would begin again. Only a continuation that the gateway has made can say so.
+func (s *Server) differenceOfPage(r *http.Request, flow *openFlow) rewrite.Difference {
+	x := exchangeOf(r)
+	referer, err := url.Parse(r.Header.Get("Referer"))
+	if err != nil || !sameOrigin(referer, x.endpoints.public) {
+		return rewrite.Difference{}
+	}
+	uri, _ := strictValue(referer.RawQuery, oauth.ParamRequestURI)
+	ref, ok := parseRequestURI(uri)
+	if !ok {
+		return rewrite.Difference{}
+	}
+	at, err := s.continuation(r, shortRequest{clientID: flow.Party.ClientID, ref: ref})
+	if err != nil || at == nil || at.Reference != flow.Reference { // without it, everything that was pushed is sent
+		return rewrite.Difference{}
+	}
+	return at.difference()
 }
 
 // bindToForm puts everything into the form, and a ticket into the query.
@@ -108,7 +133,7 @@ func (s *Server) bindToForm(r *http.Request, flow *openFlow, short shortRequest)
 	}
 	out := &outgoing{query: s.ticketQuery(r, flow, ticket), hasForm: true, byPOST: true, pristine: isPristine(r, short)}
 	pushed := flow.pushed.With(authorizationPart(flow.difference()))
-	out.form, _, changed = pushed.BindForm(x.form, rewrite.Everything)
+	out.form, changed = pushed.BindForm(x.form, rewrite.Everything)
 	if r.Method == http.MethodGet {
 		changed = nil // there was nothing that could be changed
 	}
@@ -116,9 +141,11 @@ func (s *Server) bindToForm(r *http.Request, flow *openFlow, short shortRequest)
 	return changed, nil
 }
 
-// isPristine reports whether a request has nothing of the browser's but a reference of ours.
+// isPristine reports whether a request has nothing of the browser's but a reference of ours, and a path that the server
+// gives out itself.
 func isPristine(r *http.Request, short shortRequest) bool {
-	if short.ref == "" || r.Method != http.MethodGet || exchangeOf(r).formState != formAbsent {
+	x := exchangeOf(r)
+	if short.ref == "" || r.Method != http.MethodGet || x.formState != formAbsent || !x.place.protected() {
 		return false
 	}
 	for pair := range rewrite.Pairs(r.URL.RawQuery) {

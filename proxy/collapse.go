@@ -3,14 +3,14 @@ package proxy
 import (
 	"net/http"
 	"net/url"
+	"strings"
 
 	"pargate/proxy/oauth"
 	"pargate/pushstore"
 	"pargate/rewrite"
 )
 
-// collapse takes the request out of what the upstream sends to a browser in its flow: in a redirect, in a refresh and in
-// the attributes of a page, an address of ours that carries it gets a continuation in its place. An authorization
+// collapse takes the request out of what the upstream sends to a browser in its flow: in its headers and in the attributes of a page, an address of ours that carries it gets a continuation in its place. An authorization
 // response is left alone.
 func (r *reply) collapse() error {
 	if len(r.cookies) == 0 || r.response != nil || r.x.endpoints == nil {
@@ -18,13 +18,8 @@ func (r *reply) collapse() error {
 	}
 	c := &collapser{reply: r, minted: map[string]pushstore.Reference{}}
 	rules := &rewrite.Collapse{Origins: r.server.origins(r.x.endpoints), Path: r.x.path, Shorten: c.shorten}
-	for name, shorten := range map[string]func(string) (string, bool){"Location": rules.URL, "Refresh": rules.Refresh} {
-		if value := r.Header.Get(name); value != "" {
-			if shorter, ok := shorten(value); ok {
-				r.Header.Set(name, shorter)
-				r.collapsed = true
-			}
-		}
+	for name, values := range r.Header {
+		r.collapseHeader(rules, name, values)
 	}
 	if r.page != nil && !isUTF16(r.page.text) {
 		c.page(rules)
@@ -36,6 +31,23 @@ func (r *reply) collapse() error {
 		r.dropBody() // many servers repeat the address there
 	}
 	return nil
+}
+
+// collapseHeader does it for one header: scripts are told addresses in others than Location. A cookie is the upstream's own
+// memory, and may be signed.
+func (r *reply) collapseHeader(rules *rewrite.Collapse, name string, values []string) {
+	if name == "Set-Cookie" {
+		return
+	}
+	for i, value := range values {
+		shorten := rules.URL
+		if name == "Refresh" {
+			shorten = rules.Refresh
+		}
+		if shorter, ok := shorten(value); ok {
+			values[i], r.collapsed = shorter, true
+		}
+	}
 }
 
 // origins are the addresses by which the authorization server may call itself.
@@ -59,10 +71,10 @@ type collapser struct {
 func (c *collapser) page(rules *rewrite.Collapse) {
 	text, changed := rewrite.EditPage(c.reply.page.text, func(a rewrite.Attribute) (string, bool) {
 		rules.Base = a.Base
-		switch a.Name {
-		case "value":
+		switch {
+		case a.Name == "value" || strings.HasPrefix(a.Name, "data-"):
 			return rules.Value(a.Value)
-		case "content":
+		case a.Name == "content":
 			if shorter, ok := rules.Refresh(a.Value); ok {
 				return shorter, true
 			}
@@ -140,7 +152,7 @@ func (c *collapser) trust(flow *openFlow) (trust rewrite.Trust) {
 	}
 	trust.Prompt = !*c.mentions
 	if own := c.x.flow; own != nil && own.Reference == flow.Reference {
-		trust.Additions = c.x.out.pristine
+		trust.Additions = c.x.out.pristine && !*c.mentions
 		trust.Known = own.difference()
 	}
 	return trust

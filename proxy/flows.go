@@ -52,6 +52,10 @@ func (s *Server) flowOf(r *http.Request, cookie flowCookie) (*openFlow, error) {
 	case err != nil:
 		return nil, err
 	}
+	if flow.Reference != cookie.reference { // a continuation has no cookie of its own
+		x.remember(cookie, nil)
+		return nil, nil
+	}
 	found := s.openFlow(flow, cookie)
 	x.remember(cookie, found)
 	return found, nil

@@ -62,10 +62,8 @@ func (s *Server) rewrite(p *httputil.ProxyRequest) {
 	if x.origin.chain != "" {
 		h["X-Forwarded-For"] = []string{x.origin.chain}
 	}
-	if s.readsPages(p.In, x) {
-		h["Accept-Encoding"] = []string{"identity"}
-		h.Del("Range")
-		h.Del("If-Range")
+	if s.readsPages(x) {
+		askReadable(p.Out)
 	}
 	h["X-Request-Id"] = []string{x.id}
 	h[hopHeader] = []string{s.hop}

@@ -56,21 +56,30 @@ func (r *reply) readPage() error {
 func (r *reply) mustReadPage() bool {
 	isRedirect := r.StatusCode >= 300 && r.StatusCode < 400 && r.Header.Get("Location") != ""
 	isEmpty := r.Request.Method == http.MethodHead || r.StatusCode == http.StatusNoContent || r.StatusCode == http.StatusNotModified || r.ContentLength == 0
-	return r.server.readsPages(r.Request, r.x) && !isRedirect && !isEmpty && isPage(r.Header)
+	return r.server.readsPages(r.x) && !isRedirect && !isEmpty && isPage(r.Header)
 }
 
 // readsPages reports whether a page in answer to this request is looked at: of a browser in a flow; and where every client
 // must push, for a response that belongs to none, at a protected path and of a browser whose flow has ended.
-func (s *Server) readsPages(r *http.Request, x *exchange) bool {
-	switch {
-	case x.endpoints == nil:
-		return false
-	case s.PARRequired && x.place.protected():
-		return true
-	case isAsset(r):
+func (s *Server) readsPages(x *exchange) bool {
+	if x.endpoints == nil {
 		return false
 	}
-	return len(x.liveCookies()) > 0 || s.PARRequired && len(x.flows) > 0
+	return len(x.liveCookies()) > 0 || s.PARRequired && (x.place.protected() || len(x.flows) > 0)
+}
+
+// askReadable asks the upstream for something that can be read, if it is a page. What the browser does not show as one may
+// be compressed, in the one way that can be undone: should it be a page all the same, it is read.
+func askReadable(r *http.Request) {
+	accepted := "identity"
+	if isAsset(r) && strings.Contains(strings.ToLower(r.Header.Get("Accept-Encoding")), "gzip") {
+		accepted = "gzip"
+	}
+	r.Header["Accept-Encoding"] = []string{accepted}
+	if !isAsset(r) {
+		r.Header.Del("Range")
+		r.Header.Del("If-Range")
+	}
 }
 
 // isPage reports whether a response is one that browsers show as HTML, in a charset in which ASCII is ASCII. One without

@@ -3,6 +3,7 @@ package proxy
 import (
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 )
 
@@ -49,7 +50,7 @@ func (t *bodyTap) text() (string, bool) {
 	return string(t.seen), complete && len(t.seen) <= maxFormBytes
 }
 
-// mentionsRequest reports whether path, query, form or Referer of the browser's request holds a parameter of an
+// mentionsRequest reports whether path, query, form, Referer or cookies of the browser's request hold a parameter of an
 // authorization request, but for references of ours. A body that is not known might hold anything.
 func (s *Server) mentionsRequest(x *exchange, referer string) bool {
 	form, known := x.form, x.bodyless || x.formState == formRead || x.formState == formAbsent
@@ -59,10 +60,22 @@ func (s *Server) mentionsRequest(x *exchange, referer string) bool {
 	if !known {
 		return true
 	}
-	for _, text := range []string{x.path, x.rawQuery, form, referer} {
+	for _, text := range append([]string{x.path, x.rawQuery, form, referer}, valuesOf(x.cookies)...) {
 		if s.vocabulary.Mentions(text) {
 			return true
 		}
 	}
 	return false
+}
+
+// valuesOf returns the values in Cookie headers. The names are the upstream's choice, and many call one state or nonce.
+func valuesOf(cookies []string) (values []string) {
+	for _, line := range cookies {
+		for pair := range strings.SplitSeq(line, ";") {
+			if _, value, found := strings.Cut(pair, "="); found {
+				values = append(values, value)
+			}
+		}
+	}
+	return values
 }

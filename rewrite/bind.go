@@ -5,25 +5,23 @@ import (
 	"strings"
 )
 
-// Completion says what BindForm puts back into a form that repeats some of the pushed parameters.
+// Completion says what BindForm puts back into a form.
 type Completion int
 
 const (
-	Nothing    Completion = iota // the query has the others
-	ButPrompt                    // all but prompt and max_age, if at least two are repeated: the form is the whole request
-	Everything                   // all of them, whatever is repeated
+	Nothing    Completion = iota // the query has everything
+	IfRepeated                   // all that is missing, if the form has at least two of the pushed parameters: it is the whole request
+	Everything                   // all that is missing
 )
 
 // BindForm returns a form that a browser sends in a flow as the upstream is to get it: a pushed name has its pushed
 // value, once, names of authorization requests that were not pushed are gone, and every other field is what it was,
-// byte for byte. scope may be less than what was pushed, as users untick, but keeps openid if that was pushed.
-//
-// has are the folded names of pushed parameters in the form, and changed the names of everything that is not as the
-// browser sent it.
-func (p Pushed) BindForm(form string, completion Completion) (bound string, has map[string]bool, changed []string) {
+// byte for byte. scope may be less than what was pushed, as users untick, but keeps openid if that was pushed; in another
+// spelling it might be none at all to the server. changed are the names of everything that is not as the browser sent it.
+func (p Pushed) BindForm(form string, completion Completion) (bound string, changed []string) {
 	fields := p.vocabulary.fold(StrictPairs(form))
 	keepsScope := p.narrows(fields)
-	has = map[string]bool{}
+	has := map[string]bool{}
 	var kept []string
 	for _, field := range fields {
 		switch {
@@ -40,20 +38,17 @@ func (p Pushed) BindForm(form string, completion Completion) (bound string, has 
 			kept = append(kept, p.inert(field.Raw))
 		}
 	}
-	if completion == Everything || completion == ButPrompt && len(has) >= 2 {
-		missing := p.Without(func(name string) bool {
-			return has[name] || completion == ButPrompt && (name == "prompt" || name == "max_age")
-		})
-		for _, param := range missing.params {
-			kept = append(kept, param.Raw)
-			changed = append(changed, param.name)
-			has[param.name] = true
+	if completion == Everything || completion == IfRepeated && len(has) >= 2 {
+		for _, param := range p.params {
+			if !has[param.name] {
+				kept, changed = append(kept, param.Raw), append(changed, param.name)
+			}
 		}
 	}
 	if len(has) == 0 && len(changed) == 0 && !strings.Contains(form, ";") {
-		return form, has, nil // nothing to do with the request: not even empty pairs are tidied away
+		return form, nil // nothing to do with the request: not even empty pairs are tidied away
 	}
-	return strings.Join(kept, "&"), has, changed
+	return strings.Join(kept, "&"), changed
 }
 
 // noteChange adds the name of a field that does not have the pushed value.
@@ -71,7 +66,11 @@ func (p Pushed) narrows(fields []param) bool {
 	pushed := strings.Fields(p.get("scope"))
 	var asked []string
 	for _, field := range fields {
-		if field.name == "scope" {
+		switch {
+		case field.name != "scope":
+		case field.Name != "scope":
+			return false
+		default:
 			asked = append(asked, strings.Fields(field.Value)...)
 		}
 	}

@@ -46,6 +46,9 @@ func (c *Collapse) url(address string, layer int) (string, bool) {
 	if hasQuery {
 		place, query, changed = c.query(place, query, layer)
 	}
+	if shorter, ok := c.segments(place, layer); ok {
+		place, changed = shorter, true
+	}
 	// Applications that run in the browser keep their address in the fragment.
 	if route, parameters, found := strings.Cut(fragment, "?"); found {
 		if shorter, ok := c.nested(parameters, layer); ok {
@@ -65,6 +68,24 @@ func (c *Collapse) url(address string, layer int) (string, bool) {
 		address += "#" + fragment
 	}
 	return address, true
+}
+
+// segments shortens addresses that are segments of a path.
+func (c *Collapse) segments(place string, layer int) (string, bool) {
+	if layer == maxNesting || !strings.Contains(place, "%") {
+		return place, false
+	}
+	segments, changed := strings.Split(place, "/"), false
+	for i, segment := range segments {
+		decoded := decodeEscapes(segment, '+')
+		if decoded == segment {
+			continue
+		}
+		if shorter, ok := c.value(decoded, layer+1); ok {
+			segments[i], changed = escape(shorter), true
+		}
+	}
+	return strings.Join(segments, "/"), changed
 }
 
 // query shortens the query of an address at place, or what is nested in it.
@@ -133,12 +154,15 @@ func (c *Collapse) value(value string, layer int) (string, bool) {
 // minEncoded is the length from which a value is tried as base64.
 const minEncoded = 16
 
+// base64Encodings are tried in this order: a text whose length fits has padding where it needs some.
+var base64Encodings = []*base64.Encoding{base64.URLEncoding, base64.StdEncoding, base64.RawURLEncoding, base64.RawStdEncoding}
+
 // decodeBase64 returns the address that value is the base64 text of, and in which alphabet; nil when it is none.
 func decodeBase64(value string) (string, *base64.Encoding) {
 	if len(value) < minEncoded {
 		return "", nil
 	}
-	for _, encoding := range []*base64.Encoding{base64.URLEncoding, base64.StdEncoding, base64.RawURLEncoding, base64.RawStdEncoding} {
+	for _, encoding := range base64Encodings {
 		decoded, err := encoding.DecodeString(value)
 		if err != nil || !utf8.Valid(decoded) {
 			continue

@@ -2,6 +2,7 @@ package rewrite_test
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"net/url"
 	"strings"
 	"testing"
@@ -187,6 +188,9 @@ func TestMentions(t *testing.T) {
 		"next=%252Fauthorize%253Fscope%253Dx": true, "a;nonce=1": true, "request_uri=https://evil.example": true, "request=x": true,
 		"/login/next=%2Fauthorize%3Fscope%3Dx": true, "url=" + base64Of("/authorize?state=1&x=123"): true, "#a=1&display=2": true,
 		nest("/authorize?client_id=web&state=1", 5): true, // nobody looks that deep
+		`{"username":"u","password":"p"}`:           false, `{"next":"/authorize?scope=x"}`: true, `{"prompt": "none"}`: true, `"{\"prompt\":\"none\"}"`: true, `{"next":"/a?prompt\u003dnone"}`: true,
+		"next=" + hex.EncodeToString([]byte("/authorize?state=1")): true, "next=" + base64Of("authorize?state=1&x=123"): true,
+		"next=" + base64Of(`{"a":{"scope":"x"}}`): true, "csrf=" + base64Of("\x01\x02 state=1 \x9f"): false, "token=0123456789abcdef0123456789abcdef": false,
 	} {
 		if got := vocabulary.Mentions(text); got != want {
 			t.Errorf("Mentions(%q) = %t", text, got)

@@ -65,14 +65,16 @@ type Trust struct {
 // the flow, from the request, as far as it is trusted.
 func (p Pushed) Difference(pairs []Pair, trust Trust) (d Difference) {
 	params := p.vocabulary.fold(slices.Values(pairs))
-	for i, param := range params {
-		repeated := slices.ContainsFunc(params[:i], param.hasName) && (p.vocabulary.IsAuthorization(param.name) || p.vocabulary.IsResume(param.Name))
-		if !repeated && p.adds(param, trust) {
+	seen := map[string]bool{}
+	for _, param := range params {
+		once := p.vocabulary.IsAuthorization(param.name) || p.vocabulary.IsResume(param.Name)
+		if !(once && seen[param.name]) && p.adds(param, trust) {
 			d.Added = append(d.Added, param.Pair)
 		}
+		seen[param.name] = true
 	}
 	for _, name := range []string{"prompt", "max_age"} {
-		missing := p.has(name) && !slices.ContainsFunc(params, func(param param) bool { return param.name == name })
+		missing := p.has(name) && !seen[name]
 		if missing && (trust.Prompt || slices.Contains(trust.Known.Without, name)) {
 			d.Without = append(d.Without, name)
 		}

@@ -1,5 +1,7 @@
 package rewrite
 
+import "strings"
+
 // Attribute is an attribute of a start tag that may hold an address.
 type Attribute struct {
 	Tag   string // lower case
@@ -9,8 +11,8 @@ type Attribute struct {
 }
 
 // EditPage returns page with the values that edit changes, and whether it changed any. It calls edit for every href,
-// src, action, formaction, value and content attribute, in the page's order. Outside of the values no byte changes,
-// and page itself never does.
+// src, action, formaction, value, content and data attribute, and the rarer ones that hold addresses, in the page's order.
+// Outside of the values no byte changes, and page itself never does.
 //
 // A name that a tag repeats is handed to edit too: browsers ignore it, other readers might not. So is everything in a
 // noscript, as a browser without scripts reads it. Comments and what is only text to a browser (script, style, title,
@@ -45,10 +47,10 @@ func EditPage(page []byte, edit func(Attribute) (value string, changed bool)) (e
 
 func mayHoldAddress(name string) bool {
 	switch name {
-	case "href", "src", "action", "formaction", "value", "content":
+	case "href", "src", "action", "formaction", "value", "content", "data", "xlink:href", "ping", "poster", "cite", "background", "longdesc":
 		return true
 	}
-	return false
+	return strings.HasPrefix(name, "data-")
 }
 
 // Form is one form of a page.

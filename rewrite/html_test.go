@@ -50,7 +50,7 @@ func TestEditPageChangesValuesInTheirPlace(t *testing.T) {
 		{"blanks everywhere", "<a\n href\t=\r\n \"X\" >", "<a\n href\t=\r\n \"" + w + "\" >"},
 		{"capitals", `<A HrEf="X">`, `<A HrEf="` + w + `">`},
 		{"every name", `<a href=X src=X action=X formaction=X value=X content=X>`, strings.ReplaceAll(`<a href=X src=X action=X formaction=X value=X content=X>`, "X", `"`+w+`"`)},
-		{"other names", `<a hre=X data-href=X xlink:href=X title=X ſrc=X hrefs=X>`, `<a hre=X data-href=X xlink:href=X title=X ſrc=X hrefs=X>`},
+		{"other names", `<a hre=X dat=X alt=X title=X ſrc=X hrefs=X>`, `<a hre=X dat=X alt=X title=X ſrc=X hrefs=X>`},
 		{"a name behind a slash", `<a/href=X>`, `<a/href="` + w + `">`},
 		{"names without blanks between", `<a title="a"href="X"src='X'>`, `<a title="a"href="` + w + `"src='` + w + `'>`},
 		{"a name that begins with =", `<a =href=X href=X>`, `<a =href=X href="` + w + `">`},

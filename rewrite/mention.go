@@ -1,34 +1,67 @@
 package rewrite
 
-import "strings"
+import (
+	"encoding/hex"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+)
 
-// Mentions reports whether text, a path, query, form or address that a browser has sent, holds a parameter of an
-// authorization request at any layer that Collapse looks through; a reference of ours beside its client_id is none.
-// What is encoded more often than that is taken for one.
+// Mentions reports whether text, a path, query, form, cookie or address that a browser has sent, may hold a parameter of an
+// authorization request, at any layer and in any of the encodings in use: as a pair, or as a member of JSON; a reference of
+// ours beside its client_id is none. It looks generously, since the answer only decides how far the upstream's changes are
+// believed; what is encoded more often than maxNesting is taken for one.
 func (v *Vocabulary) Mentions(text string) bool { return v.mentions(text, 0) }
 
+// namePattern finds what may be a name: something before "=", or in quotes before ":" as in JSON, which may be in a string
+// of JSON itself.
+var namePattern = regexp.MustCompile(`([A-Za-z_.\[\]% 0-9+-]+)(?:\\*["']\s*:|\s*=|\\+u003[dD])\s*(?:\\*["'])?`)
+
 func (v *Vocabulary) mentions(text string, layer int) bool {
-	for part := range strings.FieldsFuncSeq(text, func(r rune) bool { return strings.ContainsRune("&;?#/", r) }) {
-		name, raw, found := strings.Cut(part, "=")
-		if !found {
-			name, raw = "", part
+	for _, at := range namePattern.FindAllStringSubmatchIndex(text, -1) {
+		value := text[at[1]:]
+		if end := strings.IndexAny(value, "&;\"'\\"); end >= 0 {
+			value = value[:end]
 		}
-		value := unescapeLeniently(raw)
-		if v.mentionsName(v.Fold(unescapeName(name)), value) {
-			return true
-		}
-		if decoded, encoding := decodeBase64(value); encoding != nil {
-			value = decoded
-		}
-		switch {
-		case value == raw && !strings.ContainsAny(value, "&;?#/="):
-		case layer == maxNesting:
-			return strings.Contains(value, "=") || strings.Contains(strings.ToUpper(value), "%3D")
-		case v.mentions(value, layer+1):
+		if v.mentionsName(v.Fold(unescapeName(text[at[2]:at[3]])), unescapeLeniently(value)) {
 			return true
 		}
 	}
+	for part := range strings.FieldsFuncSeq(text, isDivider) {
+		for _, decoded := range decodings(part) {
+			if layer == maxNesting || v.mentions(decoded, layer+1) {
+				return true
+			}
+		}
+	}
 	return false
+}
+
+func isDivider(r rune) bool { return strings.ContainsRune("&;?#/=\"'\\,{}: ", r) }
+
+// decodings returns what a part of a text may stand for.
+func decodings(part string) (all []string) {
+	if decoded := unescapeLeniently(part); decoded != part && strings.Contains(part, "%") {
+		all = append(all, decoded)
+	}
+	if len(part) < minEncoded {
+		return all
+	}
+	if decoded, err := hex.DecodeString(part); err == nil && isText(decoded) {
+		all = append(all, string(decoded))
+	}
+	for _, encoding := range base64Encodings {
+		if decoded, err := encoding.DecodeString(part); err == nil && isText(decoded) {
+			all = append(all, string(decoded))
+			break
+		}
+	}
+	return all
+}
+
+// isText reports whether decoded bytes are something that somebody has written, which random ones are not.
+func isText(b []byte) bool {
+	return utf8.Valid(b) && !strings.ContainsFunc(string(b), func(r rune) bool { return r < ' ' && r != '\n' && r != '\r' && r != '\t' })
 }
 
 func (v *Vocabulary) mentionsName(name, value string) bool {

@@ -57,12 +57,6 @@ func joinRaw(params []param) string {
 	return b.String()
 }
 
-// Without returns the request without the parameters for whose folded name drop is true.
-func (p Pushed) Without(drop func(name string) bool) Pushed {
-	kept := slices.DeleteFunc(slices.Clone(p.params), func(param param) bool { return drop(param.name) })
-	return Pushed{p.vocabulary, kept}
-}
-
 // has reports whether name, folded, was pushed.
 func (p Pushed) has(name string) bool {
 	return slices.ContainsFunc(p.params, func(param param) bool { return param.name == name })
