@@ -290,7 +290,7 @@ func TestStandInsBelieveWhatTheBrowserMakesOfTheRequest(t *testing.T) {
 			l := s.login()
 			l.Tamper = func(step *harness.Step) {
 				if step.Index > 0 {
-					tampering{"change", name, where}.apply(step)
+					tampering{how: "change", name: name, where: where}.apply(step)
 				}
 			}
 			end := l.From(t, s.address())

@@ -13,15 +13,35 @@ import (
 
 // tampering is something that whoever sits at the browser does to a request on its way.
 type tampering struct {
-	how   string // change, remove or repeat
+	how   string // change, remove, repeat, or rewrite: the whole request stands there, with that one change
 	name  string
-	where string // url, form or nested: in a value that is an address itself
+	where string       // url, form or nested: in a value that is an address itself
+	whole oauth.Params // for rewrite
 }
 
 func (m tampering) String() string { return fmt.Sprintf("%s %s in %s", m.how, m.name, m.where) }
 
 // Where a login carries an address in a value.
 var nesting = []string{"next", "return_to", "back", "callback_url", "url"}
+
+// notPushed are parameters that no request of these tests has.
+var notPushed = []string{"response_mode", "display", "ui_locales", "acr_values", "resource"}
+
+// tamperings are all that can be done to the request.
+func tamperings(a harness.AuthorizationRequest) []tampering {
+	var all []tampering
+	for _, where := range []string{"url", "form", "nested"} {
+		for _, how := range []string{"change", "remove", "repeat", "rewrite"} {
+			for _, name := range a.Names() {
+				all = append(all, tampering{how, name, where, a.Params})
+			}
+		}
+		for _, name := range notPushed {
+			all = append(all, tampering{"change", name, where, nil})
+		}
+	}
+	return all
+}
 
 // otherValue is a value for the parameter that a server takes too.
 func otherValue(name string) string {
@@ -85,6 +105,13 @@ func (m tampering) inParams(params oauth.Params) oauth.Params {
 	switch m.how {
 	case "remove":
 		return without
+	case "rewrite":
+		if !slices.ContainsFunc(params, func(p oauth.Param) bool {
+			return p.Name == "client_id" || p.Name == "redirect_uri" || p.Name == "request_uri"
+		}) {
+			return params
+		}
+		return tampering{how: "change", name: m.name}.inParams(m.whole)
 	case "repeat":
 		return append(append(oauth.Params{other}, params...), other)
 	}

@@ -365,6 +365,12 @@ func toLatin1(s string) string {
 	return string(b)
 }
 
+// KeepingAlive makes the browser use the connections of transport, which others may use too.
+func (b *Browser) KeepingAlive(transport *http.Transport) *Browser {
+	b.client.Transport = transport
+	return b
+}
+
 // try sends a step.
 func (b *Browser) try(s *Step) (Response, error) {
 	text, mediaType := s.body()
