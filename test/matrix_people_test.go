@@ -12,7 +12,7 @@ import (
 )
 
 func TestEveryLoginBearsWhatPeopleDo(t *testing.T) {
-	eachCell(t, func(t *testing.T, c *cell) {
+	eachCellInShort(t, func(t *testing.T, c *cell) {
 		for what, l := range map[string]*harness.Login{
 			"wrong password": {WrongPassword: true},
 			"back":           {WrongPassword: true, Back: true},
@@ -22,6 +22,9 @@ func TestEveryLoginBearsWhatPeopleDo(t *testing.T) {
 		} {
 			a, start := c.pushed(t)
 			l.Browser = c.browser()
+			if what == "double click" && c.Name == "in-place form" {
+				continue // its second answer is a second code, and withheld
+			}
 			if end := l.From(t, start); end.Code() == "" {
 				t.Errorf("%s: no code: %d %v\n%s", what, end.Last.Status, end.Params, l.Trace)
 			} else {
@@ -32,7 +35,7 @@ func TestEveryLoginBearsWhatPeopleDo(t *testing.T) {
 }
 
 func TestEveryLoginKnowsItsUsersAgain(t *testing.T) {
-	eachCell(t, func(t *testing.T, c *cell) {
+	eachCellInShort(t, func(t *testing.T, c *cell) {
 		b := c.browser()
 		for n, prompt := range []string{"", "", "login", "login"} {
 			a, start := c.pushed(t, "prompt", prompt)
@@ -47,10 +50,9 @@ func TestEveryLoginKnowsItsUsersAgain(t *testing.T) {
 }
 
 func TestEveryLoginHasTwoTabs(t *testing.T) {
-	eachCell(t, func(t *testing.T, c *cell) {
-		if c.Single || c.NoPassword {
-			return // the server itself mixes them up, or there is nothing to wait for
-		}
+	// Other servers mix them up themselves, or have nothing to wait for.
+	canTell := func(p pattern.Pattern, _ way) bool { return !p.Single && !p.NoPassword }
+	eachCellOf(t, canTell, func(t *testing.T, c *cell) {
 		b := c.browser()
 		a, start := c.pushed(t)
 		one, two := &harness.Login{Browser: b}, &harness.Login{Browser: b}
@@ -63,10 +65,8 @@ func TestEveryLoginHasTwoTabs(t *testing.T) {
 }
 
 func TestTheWayBackToTheConnectorsLeadsToThePushedRequest(t *testing.T) {
-	eachCell(t, func(t *testing.T, c *cell) {
-		if c.Name != "connector page" {
-			return
-		}
+	only := func(p pattern.Pattern, _ way) bool { return p.Name == "connector page" }
+	eachCellOf(t, only, func(t *testing.T, c *cell) {
 		a, start := c.pushed(t)
 		l := &harness.Login{Browser: c.browser(), Detour: true}
 		end := l.From(t, start)
@@ -83,7 +83,7 @@ func TestALoginMayTakeLongerThanARequestMayWait(t *testing.T) {
 	t.Parallel()
 	for _, p := range pattern.All() {
 		for _, w := range []way{{false, true, "memory"}, {true, true, "memory"}} {
-			if p.NoPassword || w.post && (!p.POST || !canPOST()) {
+			if p.NoPassword || w.post && !p.POST {
 				continue
 			}
 			t.Run(p.Name+" "+w.String(), func(t *testing.T) {

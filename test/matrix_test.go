@@ -3,7 +3,8 @@ package test
 import (
 	"net"
 	"net/http"
-	"reflect"
+	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -49,7 +50,19 @@ var matrixClients = strings.NewReplacer("URIS", `["REGISTERED", "`+otherURI+`"]`
 	{"client_id": "other", "client_secret": "0ther", "redirect_uris": URIS}]`)
 
 // eachCell runs a test for every pattern, method, policy and store, in parallel.
-func eachCell(t *testing.T, run func(*testing.T, *cell)) {
+func eachCell(t *testing.T, run func(*testing.T, *cell)) { eachCellOf(t, nil, run) }
+
+// eachCellInShort is the same with fewer ways for each pattern, for what depends neither on policy nor on store; with
+// all of them when MATRIX=full is in the environment.
+func eachCellInShort(t *testing.T, run func(*testing.T, *cell)) {
+	eachCellOf(t, func(_ pattern.Pattern, w way) bool {
+		return full() || w.required && w.store == "memory" || !w.required && !w.post && w.store == "redis"
+	}, run)
+}
+
+func full() bool { return os.Getenv("MATRIX") == "full" }
+
+func eachCellOf(t *testing.T, sensible func(pattern.Pattern, way) bool, run func(*testing.T, *cell)) {
 	t.Parallel()
 	for _, store := range []string{"memory", "redis"} {
 		t.Run(store, func(t *testing.T) {
@@ -61,7 +74,7 @@ func eachCell(t *testing.T, run func(*testing.T, *cell)) {
 			}
 			for _, p := range pattern.All() {
 				for _, w := range []way{{false, true, store}, {false, false, store}, {true, true, store}, {true, false, store}} {
-					if w.post && (!p.POST || !canPOST()) {
+					if w.post && !p.POST || sensible != nil && !sensible(p, w) {
 						continue
 					}
 					t.Run(strings.ReplaceAll(p.Name+" "+w.String(), " ", "_"), func(t *testing.T) {
@@ -72,11 +85,6 @@ func eachCell(t *testing.T, run func(*testing.T, *cell)) {
 			}
 		})
 	}
-}
-
-func canPOST() bool {
-	_, ok := reflect.TypeFor[proxy.Options]().FieldByName("AuthorizeByPOST")
-	return ok
 }
 
 func newCell(t *testing.T, p pattern.Pattern, w way, store pushstore.Store, options ...func(*proxy.Options)) *cell {
@@ -92,10 +100,7 @@ func newCell(t *testing.T, p pattern.Pattern, w way, store pushstore.Store, opti
 		Store:   store,
 		Clients: strings.ReplaceAll(matrixClients, "REGISTERED", c.uri),
 		Options: func(o *proxy.Options) {
-			o.PARRequired = w.required
-			if w.post {
-				reflect.ValueOf(o).Elem().FieldByName("AuthorizeByPOST").SetBool(true)
-			}
+			o.PARRequired, o.AuthorizeByPOST = w.required, w.post
 			for _, change := range options {
 				change(o)
 			}
@@ -112,7 +117,9 @@ func (c *cell) browser() *harness.Browser {
 func (c *cell) pushed(t *testing.T, changes ...string) (a harness.AuthorizationRequest, start string) {
 	t.Helper()
 	a = harness.NewAuthorizationRequest(c.uri, changes...)
-	return a, c.short("web", c.gateway.Push(t, "web", "s3cret", a.Form()))
+	res := c.browser().Post(t, "/par", a.Params.Encode(), basic("web", "s3cret"))
+	uri, _ := res.JSON(t)["request_uri"].(string)
+	return a, c.short("web", uri)
 }
 
 func (c *cell) short(client, requestURI string) string {
@@ -196,11 +203,9 @@ func TestEveryLoginEndsWithTheRequestThatWasPushed(t *testing.T) {
 			}
 		}
 		c.wantRefused(t, "a finished flow", b, start)
-		for _, v := range l.Trace {
-			if carriesReference(v.Step.URL) {
-				c.wantNoCode(t, "a finished flow", b, v.Step.URL)
-				c.wantNoCode(t, "another browser", c.browser(), v.Step.URL)
-			}
+		for _, address := range referencesIn(l.Trace) {
+			c.wantNoCode(t, "a finished flow", b, address)
+			c.wantNoCode(t, "another browser", c.browser(), address)
 		}
 		if last := l.Trace[len(l.Trace)-1].Step; c.required {
 			again := b.Do(t, last.Method, last.URL, strings.NewReader(last.Form.Encode()), asForm)
@@ -212,7 +217,7 @@ func TestEveryLoginEndsWithTheRequestThatWasPushed(t *testing.T) {
 }
 
 func TestEveryLoginAnswersInTheModeThatWasPushed(t *testing.T) {
-	eachCell(t, func(t *testing.T, c *cell) {
+	eachCellInShort(t, func(t *testing.T, c *cell) {
 		for _, mode := range []string{"form_post", "fragment"} {
 			b := c.browser()
 			a, start := c.pushed(t, "response_mode", mode)
@@ -224,7 +229,7 @@ func TestEveryLoginAnswersInTheModeThatWasPushed(t *testing.T) {
 }
 
 func TestEveryLoginTellsTheClientWhatWentWrong(t *testing.T) {
-	eachCell(t, func(t *testing.T, c *cell) {
+	eachCellInShort(t, func(t *testing.T, c *cell) {
 		for code, l := range map[string]*harness.Login{"invalid_scope": {}, "access_denied": {Deny: true}} {
 			if code == "access_denied" && !c.Consent {
 				continue
@@ -255,10 +260,8 @@ func TestNobodyElseGetsACode(t *testing.T) {
 			t.Fatalf("no page\n%s", l.Trace)
 		}
 		if !c.NoPassword {
-			for _, v := range l.Trace {
-				if carriesReference(v.Step.URL) {
-					c.wantNoCode(t, "another browser", c.browser(), v.Step.URL)
-				}
+			for _, address := range referencesIn(l.Trace) {
+				c.wantNoCode(t, "another browser", c.browser(), address)
 			}
 			c.wantRefused(t, "another browser", c.browser(), start)
 			c.wantRefused(t, "another client", l.Browser, strings.Replace(start, "client_id=web", "client_id=other", 1))
@@ -293,7 +296,17 @@ func TestARequestThatWasNotPushedIsRefusedOrLeftAlone(t *testing.T) {
 	})
 }
 
-// carriesReference reports whether an address has a reference of the gateway's in it, at whatever depth.
-func carriesReference(address string) bool {
-	return strings.Contains(address, "request_uri") || strings.Contains(address, "pargate_ticket")
+// referencesIn are the addresses with a reference of the gateway's that a browser has been at.
+func referencesIn(trace harness.Trace) []string {
+	var all []string
+	for _, v := range trace {
+		if u, err := url.Parse(v.Step.URL); err == nil && isReference(u.Query()) && !slices.Contains(all, v.Step.URL) {
+			all = append(all, v.Step.URL)
+		}
+	}
+	return all
+}
+
+func isReference(params url.Values) bool {
+	return params.Has("request_uri") || params.Has("pargate_ticket")
 }

@@ -3,6 +3,7 @@ package test
 import (
 	"encoding/base64"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -13,9 +14,9 @@ import (
 
 // tampering is something that whoever sits at the browser does to a request on its way.
 type tampering struct {
-	how   string // change, remove, repeat, or rewrite: the whole request stands there, with that one change
+	how   string // change, remove, repeat, only: no other is left; rewrite: the whole request stands there, with that change
 	name  string
-	where string       // url, form or nested: in a value that is an address itself
+	where string       // url, form, nested: in a value that is an address itself; posted: in a form that the browser makes up
 	whole oauth.Params // for rewrite
 }
 
@@ -30,8 +31,11 @@ var notPushed = []string{"response_mode", "display", "ui_locales", "acr_values",
 // tamperings are all that can be done to the request.
 func tamperings(a harness.AuthorizationRequest) []tampering {
 	var all []tampering
-	for _, where := range []string{"url", "form", "nested"} {
-		for _, how := range []string{"change", "remove", "repeat", "rewrite"} {
+	for _, where := range []string{"url", "form", "nested", "posted"} {
+		for _, how := range []string{"change", "remove", "repeat", "only", "rewrite"} {
+			if where == "posted" && how != "change" && how != "rewrite" {
+				continue
+			}
 			for _, name := range a.Names() {
 				all = append(all, tampering{how, name, where, a.Params})
 			}
@@ -72,7 +76,7 @@ func otherValue(name string) string {
 
 // apply does it to a step, and reports whether that made a difference.
 func (m tampering) apply(step *harness.Step) bool {
-	address, form := step.URL, step.Form
+	address, form, method := step.URL, step.Form, step.Method
 	switch m.where {
 	case "url":
 		step.URL = m.inURL(step.URL)
@@ -86,8 +90,13 @@ func (m tampering) apply(step *harness.Step) bool {
 			step.URL = path + "?" + params.Encode()
 		}
 		step.Form = m.nestedIn(step.Form)
+	case "posted":
+		if step.Method == http.MethodGet {
+			step.Method = http.MethodPost
+			step.Form = m.inParams(oauth.Params{{Name: "client_id", Value: "web"}})
+		}
 	}
-	return step.URL != address || !slices.Equal(step.Form, form)
+	return step.URL != address || step.Method != method || !slices.Equal(step.Form, form)
 }
 
 func (m tampering) inURL(address string) string {
@@ -105,6 +114,10 @@ func (m tampering) inParams(params oauth.Params) oauth.Params {
 	switch m.how {
 	case "remove":
 		return without
+	case "only":
+		return slices.DeleteFunc(slices.Clone(params), func(p oauth.Param) bool {
+			return p.Name != m.name && (oauth.IsAuthorizationRequestName(p.Name) && p.Name != "request_uri" || p.Name == "x_ticket")
+		})
 	case "rewrite":
 		if !slices.ContainsFunc(params, func(p oauth.Param) bool {
 			return p.Name == "client_id" || p.Name == "redirect_uri" || p.Name == "request_uri"

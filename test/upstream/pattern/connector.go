@@ -39,6 +39,7 @@ func (x *exchange) connectorEndpoint(ids []string) {
 		return
 	}
 	if asked, ok := x.signed("done"); ok {
+		delete(x.kept, x.query.Get("req"))
 		x.code(asked)
 		return
 	}
