@@ -192,4 +192,7 @@ func (c *checker) responses() {
 	if c.cfg.ResponseISS == ISSAdvertise && !c.cfg.PARRequired {
 		c.warn("RESPONSE_ISS", "advertise promises iss in every response, but only those to pushed requests get it. Set PAR_REQUIRED too.")
 	}
+	if c.cfg.ResponseISS == ISSAdvertise && !c.cfg.MetadataPatch {
+		c.warn("RESPONSE_ISS", "advertise has no effect beyond add while METADATA_PATCH is false.")
+	}
 }

@@ -23,14 +23,21 @@ type outgoing struct {
 	pristine bool // nothing in it is the browser's
 }
 
-// bindNamed binds a request without a reference on a protected path that names a flow of this browser. It reports
-// whether it does.
+// bindNamed binds a request without a reference that names a flow of this browser, and reports whether it does: on a
+// protected path by query and form, and where requests must be pushed on any path by a form that is a whole request.
 func (s *Server) bindNamed(r *http.Request) (bool, error) {
 	x := exchangeOf(r)
-	if x.endpoints == nil || !x.place.protected() || len(x.liveCookies()) == 0 {
+	if x.endpoints == nil || len(x.liveCookies()) == 0 {
 		return false, nil
 	}
-	flow, err := s.identify(r, slices.Concat(slices.Collect(rewrite.Pairs(r.URL.RawQuery)), slices.Collect(rewrite.Pairs(x.form))))
+	pairs := slices.Collect(rewrite.Pairs(r.URL.RawQuery))
+	if !x.place.protected() {
+		if whole, err := s.readWholeRequest(r); err != nil || !whole {
+			return false, err
+		}
+		pairs = nil
+	}
+	flow, err := s.identify(r, slices.AppendSeq(pairs, rewrite.Pairs(x.form)))
 	if err != nil {
 		return false, storeTrouble(err, "")
 	}
@@ -41,6 +48,24 @@ func (s *Server) bindNamed(r *http.Request) (bool, error) {
 		return false, err
 	}
 	return true, s.bind(r, flow, shortRequest{})
+}
+
+// readWholeRequest reads a form on a path that is not protected, and reports whether it is a whole authorization request:
+// a consent form with an address of its own, or another way to the authorization endpoint than its path (/index.php?r=...).
+func (s *Server) readWholeRequest(r *http.Request) (bool, error) {
+	x := exchangeOf(r)
+	if !s.mustPush() || x.place != elsewhere || !hasBody(r) || !isForm(r.Header) {
+		return false, nil
+	}
+	if err := readForm(r); err != nil {
+		return false, err
+	}
+	if err := x.checkForm(); err != nil {
+		return false, err
+	}
+	names := authorizationNames(x.form)
+	isToken := occurrences(x.form, "grant_type") > 0
+	return !isToken && names[oauth.ParamClientID] && (names[oauth.ParamResponseType] || names[oauth.ParamRedirectURI]), nil
 }
 
 // bind makes the request to be sent upstream: what was pushed has its pushed value, and nothing of an authorization
@@ -68,9 +93,8 @@ func (s *Server) bind(r *http.Request, flow *openFlow, short shortRequest) error
 	return nil
 }
 
-// bindInPlace leaves every parameter where the browser's request has it. A form beside a query that is expanded may repeat
-// parameters, as it does where the server has put them into its page; the query keeps them, for a server that reads them
-// there. A form that is the whole request is completed.
+// bindInPlace leaves every parameter where the browser's request has it. What the form has is in an expanded query as well:
+// some servers read the one, some the other, and none may miss what the browser has moved or taken away.
 func (s *Server) bindInPlace(r *http.Request, flow *openFlow, short shortRequest) (changed []string) {
 	x := exchangeOf(r)
 	difference := flow.difference()
@@ -81,11 +105,7 @@ func (s *Server) bindInPlace(r *http.Request, flow *openFlow, short shortRequest
 	inQuery := short.ref != "" || pushed.Concerns(r.URL.RawQuery)
 	out := &outgoing{query: r.URL.RawQuery, pristine: isPristine(r, short)}
 	if x.formState == formRead {
-		completion := rewrite.IfRepeated
-		if inQuery {
-			completion = rewrite.Nothing
-		}
-		out.form, changed = pushed.BindForm(x.form, completion)
+		out.form, changed = pushed.BindForm(x.form, false)
 		out.hasForm = true
 	}
 	if inQuery {
@@ -133,7 +153,7 @@ func (s *Server) bindToForm(r *http.Request, flow *openFlow, short shortRequest)
 	}
 	out := &outgoing{query: s.ticketQuery(r, flow, ticket), hasForm: true, byPOST: true, pristine: isPristine(r, short)}
 	pushed := flow.pushed.With(authorizationPart(flow.difference()))
-	out.form, changed = pushed.BindForm(x.form, rewrite.Everything)
+	out.form, changed = pushed.BindForm(x.form, true)
 	if r.Method == http.MethodGet {
 		changed = nil // there was nothing that could be changed
 	}

@@ -1,9 +1,12 @@
 package proxy
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
+
+	"go.uber.org/zap"
 
 	"pargate/proxy/oauth"
 	"pargate/pushstore"
@@ -27,7 +30,7 @@ func (r *reply) collapse() error {
 	if c.failed != nil {
 		return c.failed
 	}
-	if r.collapsed && r.StatusCode >= 300 && r.StatusCode < 400 {
+	if r.page == nil && r.collapsed && r.StatusCode >= 300 && r.StatusCode < 400 {
 		r.dropBody() // many servers repeat the address there
 	}
 	return nil
@@ -52,11 +55,7 @@ func (r *reply) collapseHeader(rules *rewrite.Collapse, name string, values []st
 
 // origins are the addresses by which the authorization server may call itself.
 func (s *Server) origins(e *endpoints) []*url.URL {
-	origins := []*url.URL{e.public, s.Issuer.UpstreamURL}
-	if issuer, err := url.Parse(e.issuer); err == nil && !sameOrigin(issuer, e.public) {
-		origins = append(origins, issuer)
-	}
-	return origins
+	return []*url.URL{e.public, s.Issuer.UpstreamURL} // the issuer has the public origin
 }
 
 // collapser mints the continuations for one response.
@@ -84,7 +83,6 @@ func (c *collapser) page(rules *rewrite.Collapse) {
 	})
 	if changed && c.failed == nil {
 		c.reply.page.text, c.reply.page.changed = text, true
-		c.collapsed = true
 	}
 }
 
@@ -103,7 +101,7 @@ func (c *collapser) shorten(a rewrite.Address) (string, bool) {
 	}
 	pushed, beside := flow.pushed, ""
 	difference := pushed.Difference(a.Pairs, c.trust(flow))
-	if !c.x.endpoints.places.classify(a.Path).protected() {
+	if a.Path != "" && !c.x.endpoints.places.classify(a.Path).protected() {
 		// The address is that of a page of the upstream's, which has parameters of its own.
 		difference, beside = authorizationPart(difference), pushed.Others(a.Query)
 	}
@@ -158,13 +156,26 @@ func (c *collapser) trust(flow *openFlow) (trust rewrite.Trust) {
 	return trust
 }
 
-// mint returns the reference of a continuation, the same for all that differ in the same way.
+// mint returns the reference of a continuation, the same for all that differ in the same way. A login that adds something
+// else each time goes on without it, once the flow has its number of continuations.
 func (c *collapser) mint(flow *openFlow, difference rewrite.Difference) (pushstore.Reference, error) {
 	key := string(flow.Reference) + difference.Encode()
 	if ref, ok := c.minted[key]; ok {
 		return ref, nil
 	}
+	base := rewrite.Difference{Without: difference.Without}
+	if len(difference.Added) > 0 {
+		// Made first, so that it is there when there is room for no other.
+		if _, err := c.server.continueFlow(c.Request, flow, base); err != nil && !errors.Is(err, pushstore.ErrFull) {
+			return "", err
+		}
+	}
 	ref, err := c.server.continueFlow(c.Request, flow, difference)
+	if errors.Is(err, pushstore.ErrFull) {
+		c.server.Log.Warn("a flow has its number of continuations; what the authorization server adds is left out", zap.String("request_id", c.x.id),
+			zap.String("flow", pushstore.Digest(flow.Reference)))
+		ref, err = c.server.continueFlow(c.Request, flow, base)
+	}
 	if err == nil {
 		c.minted[key] = ref
 	}

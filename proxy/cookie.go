@@ -26,8 +26,9 @@ import (
 // that is used up, and costs nothing until that reference arrives.
 
 const (
-	maxLiveFlows     = 5 // of one browser
-	maxFinishedFlows = 8 // marks of finished ones beside them
+	maxLiveFlows     = 5  // of one browser
+	maxFinishedFlows = 8  // marks of finished ones beside them
+	maxEvicted       = 16 // cookies that one response takes away: more, somebody has made up
 	secretSize       = 16
 )
 
@@ -184,7 +185,7 @@ func (j *cookieJar) evict(flows []flowCookie) []string {
 		lines = append(lines, j.line(from[victim].name, "", -1))
 		return slices.Delete(from, victim, victim+1)
 	}
-	for len(live) >= maxLiveFlows {
+	for len(live) >= maxLiveFlows && len(lines) < maxEvicted {
 		live = drop(live, func(a, b flowCookie) bool {
 			if n, m := perClient[a.clientID], perClient[b.clientID]; n != m {
 				return n > m
@@ -192,7 +193,7 @@ func (j *cookieJar) evict(flows []flowCookie) []string {
 			return a.minute < b.minute
 		})
 	}
-	for len(finished) >= maxFinishedFlows {
+	for len(finished) >= maxFinishedFlows && len(lines) < maxEvicted {
 		finished = drop(finished, func(a, b flowCookie) bool { return a.minute < b.minute })
 	}
 	return lines

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -92,8 +93,22 @@ func (s *Server) logExchange(r *http.Request, x *exchange, rec *recorder, took t
 		level = zap.DebugLevel
 	}
 	s.Log.Log(level, "request", zap.String("request_id", x.id), zap.String("method", clip(r.Method, 16)),
-		zap.String("path", clip(x.path, 256)), zap.Int("status", rec.status), zap.Duration("took", took),
+		zap.String("path", loggedPath(x.path)), zap.Int("status", rec.status), zap.Duration("took", took),
 		zap.Stringer("client", x.origin.client))
+}
+
+// loggedPath is a path as it may be logged: some servers put an address with its query into it.
+func loggedPath(path string) string {
+	if i := strings.IndexAny(path, ";=?"); i >= 0 {
+		path = path[:i] + "..."
+	}
+	if i := strings.Index(strings.ToLower(path), "%3"); i >= 0 {
+		path = path[:i] + "..."
+	}
+	if i := strings.Index(path, "%25"); i >= 0 {
+		path = path[:i] + "..."
+	}
+	return clip(path, 256)
 }
 
 func clip(s string, n int) string { return s[:min(len(s), n)] }

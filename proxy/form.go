@@ -11,20 +11,21 @@ import (
 const (
 	formType     = "application/x-www-form-urlencoded"
 	maxFormBytes = 64 << 10 // of a form on a protected path
+	maxLoginForm = 1 << 20  // of one on another path, in a flow: a response of a brokered login may be large
 )
 
-// formState is what is known of a request's body on a protected path.
+// formState is what is known of a request's body on a protected path, or in a flow.
 type formState int
 
 const (
 	formUnread    formState = iota // nobody has looked yet
 	formAbsent                     // there is no body
 	formRead                       // it is a form, and in exchange.form
-	formTooLong                    // longer than maxFormBytes; what was read is put back
+	formTooLong                    // longer than formLimit; what was read is put back
 	formNotJudged                  // something else: another media type, charset or a content encoding
 )
 
-// readForm looks at the body of a request to a protected path, and leaves the request with the same body to be sent
+// readForm looks at the body of a request to a protected path or in a flow, and leaves the request with the same body to be sent
 // on. Only a form of bearable size is read.
 func readForm(r *http.Request) error {
 	x := exchangeOf(r)
@@ -36,7 +37,7 @@ func readForm(r *http.Request) error {
 		x.formState = formAbsent
 	case !isForm(r.Header):
 		return x.judgeOther(r)
-	case r.ContentLength > maxFormBytes:
+	case r.ContentLength > x.formLimit():
 		x.formState = formTooLong
 	default:
 		return x.readForm(r)
@@ -44,12 +45,20 @@ func readForm(r *http.Request) error {
 	return nil
 }
 
+// formLimit is how long a form may be that is read, in bytes.
+func (x *exchange) formLimit() int64 {
+	if x.place.protected() {
+		return maxFormBytes
+	}
+	return maxLoginForm
+}
+
 func (x *exchange) readForm(r *http.Request) error {
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxFormBytes+1))
+	body, err := io.ReadAll(io.LimitReader(r.Body, x.formLimit()+1))
 	if err != nil {
 		return bodyIncomplete(err)
 	}
-	if len(body) > maxFormBytes {
+	if int64(len(body)) > x.formLimit() {
 		x.formState = formTooLong
 		putBack(r, body)
 		return nil

@@ -63,7 +63,7 @@ func (s *Server) rewrite(p *httputil.ProxyRequest) {
 		h["X-Forwarded-For"] = []string{x.origin.chain}
 	}
 	if s.readsPages(x) {
-		askReadable(p.Out)
+		x.askReadable(p.Out)
 	}
 	h["X-Request-Id"] = []string{x.id}
 	h[hopHeader] = []string{s.hop}

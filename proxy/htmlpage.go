@@ -23,31 +23,35 @@ const (
 
 // htmlPage is a page of the upstream's that was read before anything of it goes out.
 type htmlPage struct {
-	text    []byte
-	changed bool
+	raw     []byte // as it came
+	text    []byte // the same without its compression
+	changed bool   // text is not what came
+	sealed  bool   // text is not all of raw, and cannot take its place
 	forms   []rewrite.Form
-	broken  error // how it ended before its end; nil: it did not
+	broken  error         // how it ended before its end; nil: it did not
+	rest    io.ReadCloser // what was not read of one that is too long or too slow, and passes as it is; nil: there is none
 }
 
-// readPage reads the page, if it is one that has to be looked at: for a browser in a flow, and where every client must push
-// for any browser at a protected path. One that is too long, or does not come to its end, stays what it is.
+// readPage reads the page, if it is one that has to be looked at. Of one that is too long, or does not come to its end,
+// only the beginning is.
 func (r *reply) readPage() error {
 	if !r.mustReadPage() {
 		return nil
 	}
-	if err := r.decompress(); err != nil {
+	if r.StatusCode == http.StatusPartialContent {
+		return badGateway(http.StatusBadGateway, errors.New("a part of a page, which was not asked for"))
+	}
+	raw, rest, err := gather(r.Body, r.ContentLength, r.hasResponseForm)
+	r.page = &htmlPage{raw: raw, broken: err, rest: rest}
+	if rest != nil {
+		r.server.Log.Warn("a page is too long or too slow to be looked at as a whole", zap.String("request_id", r.x.id),
+			zap.String("path", loggedPath(r.x.path)), zap.Int("read", len(raw)))
+	}
+	if r.page.text, err = r.decompress(raw); err != nil {
 		return err
 	}
-	read, rest, err := gather(r.Body, r.ContentLength, r.hasResponseForm)
-	if rest != nil {
-		r.server.Log.Warn("a page is too long or too slow to be looked at, and passes as it is", zap.String("request_id", r.x.id),
-			zap.String("path", clip(r.x.path, 256)), zap.Int("read", len(read)))
-		r.Body = readCloser{io.MultiReader(bytes.NewReader(read), rest), rest}
-		return nil
-	}
-	r.page = &htmlPage{text: read, broken: err}
-	if !isUTF16(read) {
-		r.page.forms = rewrite.Forms(read)
+	if !isUTF16(r.page.text) {
+		r.page.forms = rewrite.Forms(r.page.text)
 	}
 	return nil
 }
@@ -60,38 +64,38 @@ func (r *reply) mustReadPage() bool {
 }
 
 // readsPages reports whether a page in answer to this request is looked at: of a browser in a flow; and where every client
-// must push, for a response that belongs to none, at a protected path and of a browser whose flow has ended.
+// must push of any browser, since a response with a code belongs to none.
 func (s *Server) readsPages(x *exchange) bool {
-	if x.endpoints == nil {
-		return false
-	}
-	return len(x.liveCookies()) > 0 || s.PARRequired && (x.place.protected() || len(x.flows) > 0)
+	return x.endpoints != nil && (len(x.liveCookies()) > 0 || s.PARRequired)
 }
 
-// askReadable asks the upstream for something that can be read, if it is a page. What the browser does not show as one may
-// be compressed, in the one way that can be undone: should it be a page all the same, it is read.
-func askReadable(r *http.Request) {
+// askReadable asks the upstream for something that can be read, if it is a page: in a flow for one that can be changed as
+// well. What the browser does not show as a page is left to it.
+func (x *exchange) askReadable(r *http.Request) {
+	if isAsset(r) {
+		return
+	}
 	accepted := "identity"
-	if isAsset(r) && strings.Contains(strings.ToLower(r.Header.Get("Accept-Encoding")), "gzip") {
+	if len(x.liveCookies()) == 0 && strings.Contains(strings.ToLower(r.Header.Get("Accept-Encoding")), "gzip") {
 		accepted = "gzip"
 	}
 	r.Header["Accept-Encoding"] = []string{accepted}
-	if !isAsset(r) {
-		r.Header.Del("Range")
-		r.Header.Del("If-Range")
-	}
+	r.Header.Del("Range")
+	r.Header.Del("If-Range")
 }
 
 // isPage reports whether a response is one that browsers show as HTML, in a charset in which ASCII is ASCII. One without
-// a type is a page if it looks like one.
+// a type, or with one that is none, is a page if it looks like one to them.
 func isPage(h http.Header) bool {
-	contentType := h.Get("Content-Type")
-	if contentType == "" {
+	mediaType, params, err := mime.ParseMediaType(h.Get("Content-Type"))
+	if err != nil && mediaType == "" {
 		return true
 	}
-	mediaType, params, _ := mime.ParseMediaType(contentType) // of a broken parameter the type is kept
-	return (mediaType == "text/html" || mediaType == "application/xhtml+xml") && isASCIICompatible(params["charset"])
+	return (mediaType == "text/html" || mediaType == "application/xhtml+xml") && !hasPrefixOf(strings.ToLower(params["charset"]), otherThanASCII)
 }
+
+// otherThanASCII begin the names of charsets in which the bytes of a tag are not those of ASCII.
+var otherThanASCII = []string{"utf-16", "utf16", "utf-32", "utf32", "ucs-2", "ucs-4", "unicode", "iso-10646", "csunicode", "iso-2022-", "csiso2022", "utf-7", "hz-gb"}
 
 // isUTF16 reports whether a page begins with the mark of an encoding in which ASCII is not ASCII, which counts more than
 // what its type says.
@@ -108,25 +112,24 @@ func isAsset(r *http.Request) bool {
 	return true
 }
 
-// decompress undoes a compression that was not asked for: no page passes unread.
-func (r *reply) decompress() error {
-	switch encoding := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))); encoding {
+// decompress returns a page without its compression: none passes unread. One that cannot be undone was not asked for.
+func (r *reply) decompress(raw []byte) ([]byte, error) {
+	encoding := strings.ToLower(strings.TrimSpace(strings.Join(r.Header["Content-Encoding"], ",")))
+	switch encoding {
 	case "", "identity":
-		return nil
+		return raw, nil
 	case "gzip", "x-gzip":
-		body, err := gzip.NewReader(r.Body)
+		plain, err := gzip.NewReader(bytes.NewReader(raw))
 		if err != nil {
-			return badGateway(http.StatusBadGateway, errors.New("the page is not the gzip that it says it is"))
+			return nil, badGateway(http.StatusBadGateway, errors.New("the page is not the gzip that it says it is"))
 		}
-		r.Body = readCloser{body, r.Body}
-		r.ContentLength = -1
-		r.Header.Del("Content-Length")
-		r.Header.Del("Content-Encoding")
-		dropDigests(r.Header)
-		return nil
-	default:
-		return badGateway(http.StatusBadGateway, fmt.Errorf("the page is compressed (%s), which was not asked for", clip(encoding, 32)))
+		text, err := io.ReadAll(io.LimitReader(plain, maxPageBytes+1))
+		if len(text) > maxPageBytes || err != nil || r.page.rest != nil { // it is not the whole page, and cannot be changed
+			r.page.sealed = true
+		}
+		return text, nil
 	}
+	return nil, badGateway(http.StatusBadGateway, fmt.Errorf("the page is compressed (%s), which was not asked for", clip(encoding, 32)))
 }
 
 // sendPage puts the page back into the response, with whatever was changed.
@@ -134,19 +137,28 @@ func (r *reply) sendPage() error {
 	if r.page == nil {
 		return nil
 	}
-	text := io.Reader(bytes.NewReader(r.page.text))
-	if r.page.broken != nil {
-		text = io.MultiReader(text, brokenReader{r.page.broken})
+	text := r.page.raw
+	if r.page.changed {
+		if r.page.sealed {
+			return badGateway(http.StatusBadGateway, errors.New("a compressed page, which was not asked for, is too long to be changed"))
+		}
+		text = r.page.text
+		dropDigests(r.Header)
+		r.Header.Del("Content-Length")
+		r.Header.Del("Content-Encoding")
+		if r.ContentLength = int64(len(text)); r.page.broken != nil || r.page.rest != nil {
+			r.ContentLength = -1
+		}
 	}
-	r.Body = readCloser{text, r.Body}
-	if !r.page.changed {
+	body := io.Reader(bytes.NewReader(text))
+	switch {
+	case r.page.rest != nil:
+		r.Body = readCloser{io.MultiReader(body, r.page.rest), r.page.rest}
 		return nil
+	case r.page.broken != nil:
+		body = io.MultiReader(body, brokenReader{r.page.broken})
 	}
-	dropDigests(r.Header)
-	r.Header.Del("Content-Length")
-	if r.ContentLength = int64(len(r.page.text)); r.page.broken != nil {
-		r.ContentLength = -1
-	}
+	r.Body = readCloser{body, r.Body}
 	return nil
 }
 
@@ -172,12 +184,12 @@ func (r brokenReader) Read([]byte) (int, error) { return 0, r.err }
 // whose length is not known and that is not at its end after pagePatience, the rest is left; unless isAwaited reports
 // that what has come must be seen to its end.
 func gather(body io.ReadCloser, length int64, isAwaited func([]byte) bool) (read []byte, rest io.ReadCloser, broken error) {
-	if length > maxPageBytes {
-		return nil, body, nil
-	}
 	if length >= 0 {
-		read, broken = io.ReadAll(body)
-		return read, nil, broken
+		read, broken = io.ReadAll(io.LimitReader(body, maxPageBytes))
+		if broken == nil && length > maxPageBytes {
+			rest = body
+		}
+		return read, rest, broken
 	}
 	stream := newStream(body)
 	patience := time.NewTimer(pagePatience)

@@ -10,10 +10,11 @@ import (
 	"pargate/rewrite"
 )
 
-// addIssuer puts iss into the response (RFC 9207 §2), once. A response that names another issuer is not passed on.
+// addIssuer puts iss into the response (RFC 9207 §2), once. A response that names another issuer is not passed on. One in
+// a refresh, which no response mode knows, stays as it is.
 func (r *reply) addIssuer() error {
 	switch {
-	case r.response == nil || !r.server.AddIssuer:
+	case r.response == nil || !r.server.AddIssuer || r.response.refresh:
 		return nil
 	case r.response.form != nil:
 		return r.addIssuerToForms()

@@ -55,7 +55,11 @@ func (p *paths) classify(raw string) place {
 	where := elsewhere
 	for _, folded := range spellings(raw) {
 		for _, endpoint := range p.protected {
-			switch rest, ok := strings.CutPrefix(folded, endpoint); {
+			rest, ok := strings.CutPrefix(folded, endpoint)
+			if !ok {
+				rest, ok = strings.CutPrefix(behindScript(folded), endpoint)
+			}
+			switch {
 			case !ok:
 			case rest == "":
 				return nearMiss
@@ -65,6 +69,20 @@ func (p *paths) classify(raw string) place {
 		}
 	}
 	return where
+}
+
+// behindScript returns what stands in a path behind the first segment with a dot in it: /index.php/authorize is
+// /authorize to a server that is called through one script (RFC 3875 §4.1.5).
+func behindScript(path string) string {
+	dot := strings.IndexByte(path, '.')
+	if dot < 0 {
+		return ""
+	}
+	slash := strings.IndexByte(path[dot:], '/')
+	if slash < 0 {
+		return ""
+	}
+	return path[dot+slash:]
 }
 
 // spellings returns what a path is, folded, to servers that decode it up to three times.

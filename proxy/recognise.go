@@ -13,7 +13,8 @@ import (
 // sentResponse is an authorization response that an upstream's answer carries.
 type sentResponse struct {
 	rewrite.Response
-	form *rewrite.Form // of the page, whose fields it is; nil: it is the Location
+	form    *rewrite.Form // of the page, whose fields it is; nil: it is an address
+	refresh bool          // the address is that of a refresh; else it is the Location
 }
 
 // authorizationResponse is an authorization response of this browser's that the gateway has recognised.
@@ -71,20 +72,52 @@ func (r *reply) parse() []sentResponse {
 			return []sentResponse{{Response: response}}
 		}
 	}
+	sent := r.parseRefresh("", r.Header.Get("Refresh"))
 	if r.page == nil {
-		return nil
+		return sent
 	}
-	return r.parseForms(r.page.forms)
+	rewrite.EditPage(r.page.text, func(a rewrite.Attribute) (string, bool) {
+		if a.Tag == "meta" && a.Name == "content" {
+			sent = append(sent, r.parseRefresh(a.Base, a.Value)...)
+		}
+		return "", false
+	})
+	return append(sent, r.parseForms(r.page.forms)...)
 }
 
-// parseForms finds those in the forms of a page.
+// parseRefresh finds the one in a refresh, with which some servers send a browser on.
+func (r *reply) parseRefresh(base, value string) []sentResponse {
+	address, ok := rewrite.RefreshAddress(value)
+	if !ok {
+		return nil
+	}
+	response, ok := rewrite.ParseResponse(r.resolve(base, address))
+	if !ok {
+		return nil
+	}
+	return []sentResponse{{Response: response, refresh: true}}
+}
+
+// maxActions is how many addresses of one form are looked at.
+const maxActions = 32
+
+// parseForms finds those in the forms of a page: in their fields, or in the address that they are sent to.
 func (r *reply) parseForms(forms []rewrite.Form) (sent []sentResponse) {
 	for i := range forms {
 		form := &forms[i]
-		for _, action := range form.Actions {
-			response, ok := rewrite.ParseForm(r.resolve(form.Base, action), form.Fields)
-			if own := ok && response.OnOrigin(r.x.endpoints.public); ok && (!own || r.mayLeadToClient(sentResponse{Response: response})) {
-				sent = append(sent, sentResponse{response, form})
+		actions := slices.Compact(slices.Clone(form.Actions))
+		for _, action := range actions[:min(len(actions), maxActions)] {
+			address := r.resolve(form.Base, action)
+			response, ok := rewrite.ParseForm(address, form.Fields)
+			if !ok {
+				response, ok = rewrite.ParseResponse(address)
+			}
+			if !ok {
+				continue
+			}
+			found := sentResponse{Response: response, form: form}
+			if !response.OnOrigin(r.x.endpoints.public) || r.mayLeadToClient(found) {
+				sent = append(sent, found)
 			}
 		}
 	}
@@ -109,6 +142,9 @@ func (r *reply) resolve(base, address string) string {
 
 // sameAs reports whether two forms of one page send the same, as when one is for browsers without script.
 func (s sentResponse) sameAs(other sentResponse) bool {
+	if s.refresh && other.refresh {
+		return s.Response.Same(other.Response)
+	}
 	return s.form != nil && other.form != nil && s.Response.Same(other.Response) && slices.Equal(s.form.Fields, other.form.Fields)
 }
 
@@ -128,8 +164,9 @@ func (r *reply) mayLeadToClient(response sentResponse) bool {
 }
 
 // pick finds the flow of a response among those with its redirect_uri: by state, which may be another tab's; without
-// one by the request's reference, else the only one that pushed no state. Several with one state are told apart
-// only by the reference; several reports whether that was not enough.
+// one by the request's reference, else the only one that pushed no state. Of several with one state it is the
+// reference's, else the newest: one of them ends with each response. several reports that of several without a state
+// none is told from the others.
 func (r *reply) pick(response rewrite.Response, matching []*openFlow) (flow *openFlow, several bool) {
 	var candidates []*openFlow
 	for _, flow := range matching {
@@ -154,5 +191,18 @@ func (r *reply) pick(response rewrite.Response, matching []*openFlow) (flow *ope
 		return candidates[0], false
 	}
 	flow = own(candidates)
+	if flow == nil && response.State != "" {
+		flow = newest(candidates)
+	}
 	return flow, flow == nil && len(candidates) > 1
+}
+
+// newest returns the flow that was opened last; nil when there is none.
+func newest(flows []*openFlow) (last *openFlow) {
+	for _, flow := range flows {
+		if last == nil || flow.cookie.minute >= last.cookie.minute {
+			last = flow
+		}
+	}
+	return last
 }

@@ -41,7 +41,7 @@ func (s *Server) checkPushed(r *http.Request) error {
 func (x *exchange) checkForm() error {
 	switch x.formState {
 	case formTooLong:
-		return bodyTooLarge(maxFormBytes)
+		return bodyTooLarge(x.formLimit())
 	case formNotJudged:
 		return oauth.UnsupportedMediaType("send a form: " + formType + ", without Content-Encoding")
 	}

@@ -31,7 +31,7 @@ const maxDiscarded = 256 << 10
 // wait for it. What it returns is to be called behind the answer. The connection ends then, and what still comes is
 // thrown away first, since a client that is cut off while it sends does not get to read the answer.
 func (s *Server) answerAtOnce(w http.ResponseWriter, r *http.Request) (afterwards func()) {
-	if !hasBody(r) || exchangeOf(r).bodyArrived || r.ProtoMajor != 1 {
+	if x := exchangeOf(r); x.bodyless || x.bodyArrived || r.ProtoMajor != 1 {
 		return func() {}
 	}
 	limitReading(w, r, s.BodyTimeout)
@@ -91,7 +91,7 @@ func (s *Server) logRefusal(r *http.Request, err error) {
 	if told.Status >= 500 {
 		level = zap.WarnLevel
 	}
-	s.Log.Log(level, "refused", zap.String("request_id", x.id), zap.String("path", clip(x.path, 256)),
+	s.Log.Log(level, "refused", zap.String("request_id", x.id), zap.String("path", loggedPath(x.path)),
 		zap.Int("status", told.Status), zap.String("reason", clip(err.Error(), 512)))
 }
 

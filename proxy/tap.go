@@ -18,10 +18,10 @@ type bodyTap struct {
 	ended bool
 }
 
-// tapForm taps the form of a request that is not read beforehand, from a browser in a flow.
+// tapForm taps the form of a request that was not read, from a browser in a flow.
 func (s *Server) tapForm(r *http.Request) {
 	x := exchangeOf(r)
-	if x.endpoints == nil || x.place.protected() || !hasBody(r) || !isForm(r.Header) || len(x.liveCookies()) == 0 {
+	if x.endpoints == nil || x.formState != formUnread || !hasBody(r) || !isForm(r.Header) || len(x.liveCookies()) == 0 {
 		return
 	}
 	x.tap = &bodyTap{ReadCloser: r.Body, length: r.ContentLength}

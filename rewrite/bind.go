@@ -5,20 +5,12 @@ import (
 	"strings"
 )
 
-// Completion says what BindForm puts back into a form.
-type Completion int
-
-const (
-	Nothing    Completion = iota // the query has everything
-	IfRepeated                   // all that is missing, if the form has at least two of the pushed parameters: it is the whole request
-	Everything                   // all that is missing
-)
-
 // BindForm returns a form that a browser sends in a flow as the upstream is to get it: a pushed name has its pushed
 // value, once, names of authorization requests that were not pushed are gone, and every other field is what it was,
-// byte for byte. scope may be less than what was pushed, as users untick, but keeps openid if that was pushed; in another
+// byte for byte. What is missing is put back into a form that has at least two of the pushed names, which is the whole
+// request to some servers, and into any if whole is true. scope may be less than what was pushed, as users untick, but keeps openid if that was pushed; in another
 // spelling it might be none at all to the server. changed are the names of everything that is not as the browser sent it.
-func (p Pushed) BindForm(form string, completion Completion) (bound string, changed []string) {
+func (p Pushed) BindForm(form string, whole bool) (bound string, changed []string) {
 	fields := p.vocabulary.fold(StrictPairs(form))
 	keepsScope := p.narrows(fields)
 	has := map[string]bool{}
@@ -38,7 +30,7 @@ func (p Pushed) BindForm(form string, completion Completion) (bound string, chan
 			kept = append(kept, p.inert(field.Raw))
 		}
 	}
-	if completion == Everything || completion == IfRepeated && len(has) >= 2 {
+	if whole || len(has) >= 2 {
 		for _, param := range p.params {
 			if !has[param.name] {
 				kept, changed = append(kept, param.Raw), append(changed, param.name)

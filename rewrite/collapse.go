@@ -13,7 +13,7 @@ const maxNesting = 3
 
 // Address is an address of our own that an upstream has written, at the layer where it was found.
 type Address struct {
-	Path  string // escaped
+	Path  string // escaped; empty: of a query that stands alone
 	Pairs []Pair // of its query, divided as leniently as anybody does
 	Query string // the same as it stands
 }
@@ -135,7 +135,11 @@ func (c *Collapse) value(value string, layer int) (string, bool) {
 	if strings.Contains(value, "?") || strings.Contains(value, "#") {
 		return c.url(value, layer)
 	}
-	if strings.Contains(value, "=") && strings.Contains(value, "%") {
+	if strings.Contains(value, "=") && strings.ContainsAny(value, "&%") {
+		// A query by itself, whose place the server knows.
+		if shorter, ok := c.Shorten(Address{Pairs: collect(value), Query: value}); ok {
+			return shorter, true
+		}
 		return c.nested(value, layer)
 	}
 	if layer < maxNesting && strings.Contains(value, "%") {
@@ -177,24 +181,41 @@ func decodeBase64(value string) (string, *base64.Encoding) {
 // Refresh does for the value of a Refresh header, or of the meta element that stands for it, what URL does for an
 // address.
 func (c *Collapse) Refresh(value string) (string, bool) {
-	i := strings.IndexAny(value, ";,")
-	if i < 0 {
+	before, address, after, ok := divideRefresh(value)
+	if !ok {
 		return "", false
 	}
-	rest := strings.TrimLeft(value[i+1:], " \t\r\n")
+	shorter, ok := c.URL(address)
+	return before + shorter + after, ok
+}
+
+// RefreshAddress returns the address in the value of a Refresh header, or of the meta element that stands for it, and
+// whether there is one.
+func RefreshAddress(value string) (string, bool) {
+	_, address, _, ok := divideRefresh(value)
+	return address, ok
+}
+
+// divideRefresh finds the address in a refresh, and what stands before and behind it.
+func divideRefresh(value string) (before, address, after string, ok bool) {
+	// HTML, "shared declarative refresh steps": digits, then a comma, a semicolon or a blank.
+	rest := strings.TrimLeft(value, " \t\r\n0123456789.")
+	if rest == value || rest == "" {
+		return "", "", "", false
+	}
+	rest = strings.TrimLeft(rest, ";, \t\r\n")
 	if len(rest) >= 3 && strings.EqualFold(rest[:3], "url") {
 		if after := strings.TrimLeft(rest[3:], " \t\r\n"); strings.HasPrefix(after, "=") {
 			rest = strings.TrimLeft(after[1:], " \t\r\n")
 		}
 	}
-	prefix := value[:len(value)-len(rest)]
-	quote := ""
+	before = value[:len(value)-len(rest)]
 	if rest != "" && (rest[0] == '\'' || rest[0] == '"') {
-		quote = rest[:1]
-		rest, _, _ = strings.Cut(rest[1:], quote)
+		after = rest[:1]
+		before += after
+		rest, _, _ = strings.Cut(rest[1:], after)
 	}
-	shorter, ok := c.URL(rest)
-	return prefix + quote + shorter + quote, ok
+	return before, rest, after, rest != ""
 }
 
 // isOpaque reports whether a place belongs to a scheme in which "?" does not begin parameters: in javascript: it is

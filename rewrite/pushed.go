@@ -84,7 +84,7 @@ var bindingNames = []string{"state", "nonce", "code_challenge"}
 // Likeness says how much a query or form is like a pushed request.
 type Likeness struct {
 	Equal int  // of state, nonce and code_challenge (of redirect_uri, when none of them was pushed); zero: it names another
-	Exact bool // none of the three differs, nor is there without having been pushed, and no other client_id is there
+	Exact bool // none of the three differs, nor is there without having been pushed, and no other client_id or redirect_uri is there
 }
 
 // Compare reports how much pairs are like the request: whether they name its flow. A pair that somebody repeats with
@@ -105,7 +105,7 @@ func (p Pushed) Compare(pairs iter.Seq[Pair]) Likeness {
 			likeness.Equal++
 		}
 	}
-	for _, name := range bindingNames {
+	for _, name := range append([]string{"redirect_uri"}, bindingNames...) {
 		if _, other := p.compare(params, name); other {
 			likeness.Exact = false
 		}

@@ -57,35 +57,36 @@ func TestBindForm(t *testing.T) {
 	t.Parallel()
 	const pushed = "client_id=web&scope=openid%20email&state=1&nonce=2&prompt=login&resource=a&resource=b"
 	for _, test := range []struct {
-		form       string
-		completion rewrite.Completion
-		want       string
-		changed    string
+		form    string
+		whole   bool
+		want    string
+		changed string
 	}{
-		{"username=u&password=p%E4ss;word&&csrf=%zz&", rewrite.IfRepeated, "username=u&password=p%E4ss;word&csrf=%zz", ""},
-		{"username=u&password=p%E4ss&&csrf=%zz&", rewrite.IfRepeated, "username=u&password=p%E4ss&&csrf=%zz&", ""}, // not a byte
-		{"", rewrite.IfRepeated, "", ""},
-		{"_method=delete&client_id=web&state=1", rewrite.IfRepeated, "_method=delete&client_id=web&state=1&scope=openid%20email&nonce=2&prompt=login&resource=a&resource=b", "nonce prompt resource resource scope"},
-		{"csrf=x&client_id=web", rewrite.IfRepeated, "csrf=x&client_id=web", ""}, // one alone is no request
-		{"client_id=evil&state=evil&redirect_uri=evil&claims=x&y=2", rewrite.Nothing, "client_id=web&state=1&y=2", "claims client_id redirect_uri state"},
-		{"state=1&state=2&State=3&state[]=4", rewrite.Nothing, "state=1", "state state state"},
-		{"resource=evil", rewrite.Nothing, "resource=a&resource=b", "resource"},
-		{"resource=b&resource=a&resource=c", rewrite.Nothing, "resource=a&resource=b", "resource"},
-		{"scope=openid", rewrite.Nothing, "scope=openid", ""},
-		{"scope=openid+email", rewrite.Nothing, "scope=openid+email", ""},
-		{"scope[]=openid", rewrite.Nothing, "scope=openid%20email", "scope"}, // which the server might not read
-		{"SCOPE=openid", rewrite.Nothing, "scope=openid%20email", "scope"},
-		{"scope=openid&scope=email", rewrite.Nothing, "scope=openid&scope=email", ""},
-		{"scope=email", rewrite.Nothing, "scope=openid%20email", "scope"}, // not openid away
-		{"scope=openid+admin", rewrite.Nothing, "scope=openid%20email", "scope"},
-		{"scope=openid&scope=admin", rewrite.Nothing, "scope=openid%20email", "scope scope"},
-		{"scope=", rewrite.Nothing, "scope=openid%20email", "scope"},
-		{"a=1;scope=admin&b=2;c=3", rewrite.Nothing, "a=1%3Bscope=admin&b=2;c=3", ""},
-		{"pargate_ticket=x&a=1", rewrite.Nothing, "a=1", "pargate_ticket"},
-		{"allow=yes", rewrite.Everything, "allow=yes&" + pushed, "client_id nonce prompt resource resource scope state"},
-		{"prompt=none&display=page", rewrite.Nothing, "prompt=login", "display prompt"},
+		{"username=u&password=p%E4ss;word&&csrf=%zz&", false, "username=u&password=p%E4ss;word&csrf=%zz", ""},
+		{"username=u&password=p%E4ss&&csrf=%zz&", false, "username=u&password=p%E4ss&&csrf=%zz&", ""}, // not a byte
+		{"", false, "", ""},
+		{"_method=delete&client_id=web&state=1", false, "_method=delete&client_id=web&state=1&scope=openid%20email&nonce=2&prompt=login&resource=a&resource=b", "nonce prompt resource resource scope"},
+		{"csrf=x&client_id=web", false, "csrf=x&client_id=web", ""}, // one alone is no request
+		{"client_id=evil&state=evil&redirect_uri=evil&claims=x&y=2", false, "client_id=web&state=1&y=2&scope=openid%20email&nonce=2&prompt=login&resource=a&resource=b",
+			"claims client_id nonce prompt redirect_uri resource resource scope state"},
+		{"state=1&state=2&State=3&state[]=4", false, "state=1", "state state state"},
+		{"resource=evil", false, "resource=a&resource=b", "resource"},
+		{"resource=b&resource=a&resource=c", false, "resource=a&resource=b", "resource"},
+		{"scope=openid", false, "scope=openid", ""},
+		{"scope=openid+email", false, "scope=openid+email", ""},
+		{"scope[]=openid", false, "scope=openid%20email", "scope"}, // which the server might not read
+		{"SCOPE=openid", false, "scope=openid%20email", "scope"},
+		{"scope=openid&scope=email", false, "scope=openid&scope=email", ""},
+		{"scope=email", false, "scope=openid%20email", "scope"}, // not openid away
+		{"scope=openid+admin", false, "scope=openid%20email", "scope"},
+		{"scope=openid&scope=admin", false, "scope=openid%20email", "scope scope"},
+		{"scope=", false, "scope=openid%20email", "scope"},
+		{"a=1;scope=admin&b=2;c=3", false, "a=1%3Bscope=admin&b=2;c=3", ""},
+		{"pargate_ticket=x&a=1", false, "a=1", "pargate_ticket"},
+		{"allow=yes", true, "allow=yes&" + pushed, "client_id nonce prompt resource resource scope state"},
+		{"prompt=none&display=page", false, "prompt=login", "display prompt"},
 	} {
-		got, changed := vocabulary.Pushed(pushed).BindForm(test.form, test.completion)
+		got, changed := vocabulary.Pushed(pushed).BindForm(test.form, test.whole)
 		slices.Sort(changed)
 		if got != test.want || strings.Join(changed, " ") != test.changed {
 			t.Errorf("BindForm(%q) = %q, changed %q\nwant %q, changed %q", test.form, got, changed, test.want, test.changed)
@@ -97,11 +98,11 @@ func TestWithoutOpenIDPushedAnyScopeLessWillDo(t *testing.T) {
 	t.Parallel()
 	p := vocabulary.Pushed("client_id=web&scope=a%20b")
 	for form, want := range map[string]string{"scope=b": "scope=b", "scope=": "scope=a%20b", "scope=c": "scope=a%20b"} {
-		if got, _ := p.BindForm(form, rewrite.Nothing); got != want {
+		if got, _ := p.BindForm(form, false); got != want {
 			t.Errorf("%q becomes %q, want %q", form, got, want)
 		}
 	}
-	if got, _ := vocabulary.Pushed("client_id=web").BindForm("scope=a", rewrite.Nothing); got != "" {
+	if got, _ := vocabulary.Pushed("client_id=web").BindForm("scope=a", false); got != "" {
 		t.Errorf("a scope that was not pushed: %q", got)
 	}
 }
@@ -110,13 +111,12 @@ func TestWithoutOpenIDPushedAnyScopeLessWillDo(t *testing.T) {
 // for less scope, nor an authorization request's name that was not pushed; and all other fields are there, byte for byte.
 func FuzzBindForm(f *testing.F) {
 	for _, seed := range []string{"", "a=1&b", pushedText, "State[]=2&scope=openid", "x=1;scope=admin;y", "%73cope=x&=&&", "scope=openid&scope=email", "%u0073tate=1"} {
-		for completion := range 3 {
-			f.Add(seed, completion)
-		}
+		f.Add(seed, true)
+		f.Add(seed, false)
 	}
 	p := vocabulary.Pushed(pushedText)
-	f.Fuzz(func(t *testing.T, form string, completion int) {
-		got, _ := p.BindForm(form, rewrite.Completion(completion))
+	f.Fuzz(func(t *testing.T, form string, whole bool) {
+		got, _ := p.BindForm(form, whole)
 		wantOnlyPushed(t, got, true)
 		left := slices.Collect(rewrite.StrictPairs(got))
 		for pair := range rewrite.StrictPairs(form) {

@@ -73,6 +73,9 @@ func ParseForm(action string, fields []Field) (Response, bool) {
 	r := Response{location: action, target: target}
 	found := r.read(func(yield func(Pair) bool) {
 		for _, field := range fields {
+			if field.Value == "" { // a page may have a field of that name to be filled in
+				continue
+			}
 			if !yield(Pair{Name: field.Name, Value: field.Value}) {
 				return
 			}

@@ -107,3 +107,21 @@ func TestTheGuardLooksAtPagesToo(t *testing.T) {
 		}
 	}
 }
+
+func TestAResponseInARefreshEndsItsFlowToo(t *testing.T) {
+	t.Parallel()
+	const response = "https://app.example/cb?code=c0de&state=st4te"
+	for name, handler := range map[string]http.HandlerFunc{
+		"a header":  func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Refresh", "0; url="+response) },
+		"a page":    typed("text/html", `<meta http-equiv="refresh" content="0;url=`+strings.ReplaceAll(response, "&", "&amp;")+`">`),
+		"an action": typed("text/html", `<form action="`+strings.ReplaceAll(response, "&", "&amp;")+`"></form>`),
+	} {
+		_, b := inFlow(t, handler, required)
+		if res := b.Get(t, "/page"); res.Status != 200 || !strings.Contains(fmt.Sprint(res.Header, res.Body), "c0de") {
+			t.Errorf("%s: %d", name, res.Status)
+		}
+		if res := b.Get(t, "/page"); res.Status != 400 || strings.Contains(fmt.Sprint(res.Header, res.Body), "c0de") {
+			t.Errorf("%s, again: %d", name, res.Status)
+		}
+	}
+}

@@ -87,21 +87,38 @@ func TestTwoFlowsWithOneStateAreToldApartByTheReference(t *testing.T) {
 	first, second := g.Push(t, "web", "s3cret", harness.Form()), g.Push(t, "web", "s3cret", harness.Form())
 	b.Open(t, "web", first)
 	b.Open(t, "web", second)
-	// On a path without a reference it could be either, and ends neither.
 	const response = "https://app.example/cb?code=1&state=st4te"
-	if res := b.Get(t, hop(response)); res.Status != 302 {
-		t.Errorf("%d", res.Status)
-	}
-	if isUsed(t, b, first) || isUsed(t, b, second) {
-		t.Fatal("one of two has ended")
-	}
 	instant.Store(response)
-	if res := b.Get(t, harness.Short("web", second)); !strings.HasPrefix(res.Location, response) {
+	if res := b.Get(t, harness.Short("web", first)); !strings.HasPrefix(res.Location, response) {
 		t.Errorf("%d %s", res.Status, res.Location)
 	}
 	instant.Store("")
-	if isUsed(t, b, first) || !isUsed(t, b, second) {
+	if !isUsed(t, b, first) || isUsed(t, b, second) {
 		t.Error("the wrong one has ended")
+	}
+}
+
+// Where nothing tells which of two it was, one of them ends, the newer one: two pushes have two responses.
+func TestTwoFlowsWithOneStateHaveTwoResponses(t *testing.T) {
+	t.Parallel()
+	var instant atomic.Value
+	g := harness.Start(t, harness.Setup{Upstream: hops(&instant), Options: required})
+	b := harness.NewBrowser(g.URL)
+	first, second := g.Push(t, "web", "s3cret", harness.Form()), g.Push(t, "web", "s3cret", harness.Form())
+	b.Open(t, "web", first)
+	b.Open(t, "web", second)
+	const response = "https://app.example/cb?code=1&state=st4te"
+	if res := b.Get(t, hop(response)); res.Status != 302 {
+		t.Errorf("the first response: %d", res.Status)
+	}
+	if isUsed(t, b, first) || !isUsed(t, b, second) {
+		t.Error("the newer one has not ended")
+	}
+	if res := b.Get(t, hop(response)); res.Status != 302 {
+		t.Errorf("the second response: %d", res.Status)
+	}
+	if res := b.Get(t, hop(response)); res.Status != 400 {
+		t.Errorf("a third response: %d", res.Status)
 	}
 }
 
