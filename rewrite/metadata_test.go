@@ -147,3 +147,20 @@ func FuzzMetadata(f *testing.F) {
 		}
 	})
 }
+
+func TestMetadataSaysThatResponsesCarryIss(t *testing.T) {
+	t.Parallel()
+	const member = `"authorization_response_iss_parameter_supported":`
+	for doc, wants := range map[string][2]string{ // without and with AdvertiseIssuer
+		`{}`:                    {"", member + "true"},
+		`{` + member + `false}`: {member + "false", member + "true"},
+		`{` + member + `true}`:  {member + "true", member + "true"},
+	} {
+		for i, want := range wants {
+			got, err := rewrite.Metadata([]byte(doc), rewrite.MetadataPatch{PushEndpoint: pushEndpoint, AdvertiseIssuer: i == 1})
+			if err != nil || want == "" && strings.Contains(string(got), member) || !strings.Contains(string(got), want) {
+				t.Errorf("Metadata(%s), advertising %t: %s, %v", doc, i == 1, got, err)
+			}
+		}
+	}
+}

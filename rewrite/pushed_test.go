@@ -94,6 +94,34 @@ func TestBindForm(t *testing.T) {
 	}
 }
 
+// What a server has taken out of its own form, so as not to ask for ever, is not put back.
+func TestPromptAndMaxAgeAreNotPutBackIntoAForm(t *testing.T) {
+	t.Parallel()
+	p := vocabulary.Pushed("client_id=web&state=1&nonce=2&prompt=login&max_age=9")
+	for completion, want := range map[rewrite.Completion]string{
+		rewrite.Nothing: "client_id=web&state=1", rewrite.ButPrompt: "client_id=web&state=1&nonce=2", rewrite.Everything: "client_id=web&state=1&nonce=2&prompt=login&max_age=9",
+	} {
+		if got, _, _ := p.BindForm("client_id=web&state=1", completion); got != want {
+			t.Errorf("completion %d: %q, want %q", completion, got, want)
+		}
+	}
+	if got, _, _ := p.BindForm("client_id=web&max_age=0", rewrite.ButPrompt); got != "client_id=web&max_age=9&state=1&nonce=2" {
+		t.Errorf("one that is there has the pushed value: %q", got)
+	}
+}
+
+func TestOthersHoldNothingOfARequest(t *testing.T) {
+	t.Parallel()
+	p := vocabulary.Pushed("client_id=web&state=1&x_ticket=2")
+	for query, want := range map[string]string{
+		"lang=de&state=1&X_Ticket=3&nonce=4&pargate=1&b": "lang=de&b", "a=1;state=2&b=2;c": "a=1%3Bstate=2&b=2;c", "a[]=1&a[]=2&&": "a[]=1&a[]=2", "": "",
+	} {
+		if got := p.Others(query); got != want {
+			t.Errorf("Others(%q) = %q, want %q", query, got, want)
+		}
+	}
+}
+
 func TestWithoutOpenIDPushedAnyScopeLessWillDo(t *testing.T) {
 	t.Parallel()
 	p := vocabulary.Pushed("client_id=web&scope=a%20b")

@@ -378,3 +378,70 @@ func TestAHEADOfAPageIsLeftAlone(t *testing.T) {
 		t.Errorf("%d %v", res.Status, res.Header)
 	}
 }
+
+func TestTheMetadataAdvertisesIssOnlyWhereItIsAdded(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ add, advertise, want bool }{{true, true, true}, {true, false, false}, {false, true, false}, {false, false, false}} {
+		g := harness.Start(t, harness.Setup{Options: func(o *proxy.Options) { o.AddIssuer, o.Advertise = test.add, test.advertise }})
+		document := harness.NewBrowser(g.URL).Get(t, oidcPath).JSON(t)
+		if got := document["authorization_response_iss_parameter_supported"] == true; got != test.want {
+			t.Errorf("%+v: %v", test, document)
+		}
+	}
+}
+
+// Two forms of a page, and one of them leads elsewhere: nobody can tell which one the browser will send.
+func TestAPageWithResponsesToTwoAddressesIsWithheld(t *testing.T) {
+	t.Parallel()
+	other := strings.Replace(formPost, "https://app.example/cb", "https://app.example/cb?tenant=8", 1)
+	_, b := inFlow(t, typed("text/html", formPost+other))
+	if res := b.Get(t, "/page"); res.Status != 502 || strings.Contains(res.Body, "c0de") {
+		t.Errorf("%d %s", res.Status, res.Body)
+	}
+}
+
+// A page that is late with its last bytes is waited for when a response is on it.
+func TestASlowResponseIsSeenToItsEnd(t *testing.T) {
+	t.Parallel()
+	_, b := inFlow(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		io.WriteString(w, strings.TrimSuffix(formPost, "</form></body></html>"))
+		http.NewResponseController(w).Flush()
+		time.Sleep(4 * time.Second)
+		io.WriteString(w, "</form></body></html>")
+	}, required)
+	if res := b.Get(t, "/page"); res.Status != 200 || strings.Count(res.Body, `name="iss"`) != 1 || !strings.HasSuffix(res.Body, "</html>") {
+		t.Errorf("%d %s", res.Status, res.Body)
+	}
+	if res := b.Get(t, "/page"); res.Status != 400 || strings.Contains(res.Body, "c0de") {
+		t.Errorf("a second time: %d %s", res.Status, res.Body)
+	}
+}
+
+// The upstream hears at once that nobody reads its page any more.
+func TestAStreamedPageEndsWithItsBrowser(t *testing.T) {
+	t.Parallel()
+	ended := make(chan struct{})
+	g, b := inFlow(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		for r.Context().Err() == nil {
+			io.WriteString(w, strings.Repeat("x", 64<<10))
+		}
+		close(ended)
+	})
+	req, _ := http.NewRequest(http.MethodGet, g.URL+"/page", nil)
+	for _, c := range b.Cookies() {
+		req.AddCookie(c)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.CopyN(io.Discard, res.Body, 2<<20)
+	res.Body.Close()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Error("the upstream still sends")
+	}
+}
