@@ -94,22 +94,6 @@ func TestBindForm(t *testing.T) {
 	}
 }
 
-// What a server has taken out of its own form, so as not to ask for ever, is not put back.
-func TestPromptAndMaxAgeAreNotPutBackIntoAForm(t *testing.T) {
-	t.Parallel()
-	p := vocabulary.Pushed("client_id=web&state=1&nonce=2&prompt=login&max_age=9")
-	for completion, want := range map[rewrite.Completion]string{
-		rewrite.Nothing: "client_id=web&state=1", rewrite.ButPrompt: "client_id=web&state=1&nonce=2", rewrite.Everything: "client_id=web&state=1&nonce=2&prompt=login&max_age=9",
-	} {
-		if got, _, _ := p.BindForm("client_id=web&state=1", completion); got != want {
-			t.Errorf("completion %d: %q, want %q", completion, got, want)
-		}
-	}
-	if got, _, _ := p.BindForm("client_id=web&max_age=0", rewrite.ButPrompt); got != "client_id=web&max_age=9&state=1&nonce=2" {
-		t.Errorf("one that is there has the pushed value: %q", got)
-	}
-}
-
 func TestOthersHoldNothingOfARequest(t *testing.T) {
 	t.Parallel()
 	p := vocabulary.Pushed("client_id=web&state=1&x_ticket=2")
