@@ -59,7 +59,7 @@ type Config struct {
 	ResumeParams List `env:"RESUME_PARAMS" unset:"none" help:"Further parameters that the authorization server adds when its login returns to the authorization endpoint. The log names the ones that were dropped."`
 
 	// UpstreamAuthorizeMethod is the method with which the upstream gets a pushed request.
-	UpstreamAuthorizeMethod Method `env:"UPSTREAM_AUTHORIZE_METHOD" group:"upstream" envDefault:"GET" help:"How a pushed request reaches the authorization server: GET puts it in the query, POST in the body."`
+	UpstreamAuthorizeMethod Method `env:"UPSTREAM_AUTHORIZE_METHOD" group:"upstream" envDefault:"GET" help:"How a pushed request reaches the authorization server: GET puts it in the query, POST in the body, which suits servers where a POST begins an authorization and is not the consent to it."`
 	// UpstreamMaxRequest is the longest query that the upstream takes, in bytes. A longer push is refused.
 	UpstreamMaxRequest Bytes `env:"UPSTREAM_MAX_REQUEST" envDefault:"8KiB" help:"Longest query that the authorization server takes, 1KiB to 1MiB; by POST the longest form, and unset PAR_MAX_BYTES. A push that would become longer is refused."`
 	// UpstreamTimeout bounds the wait for the headers of an upstream's response.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -151,8 +152,15 @@ func (u *upstream) announce(e *endpoints) {
 			append(fields, zap.String("upstream_push", e.native))...)
 		return
 	}
+	if u.issuer.PublicURL == nil && sameOrigin(e.public, u.issuer.UpstreamURL) {
+		fields = append(fields, zap.String("warning", goesAround))
+	}
 	u.say("", "upstream is known", fields...)
 }
+
+// goesAround: an authorization server that calls itself by the address at which the gateway reaches it sends everybody
+// there.
+const goesAround = "the issuer has the address of UPSTREAM_URL, so clients and browsers go around the gateway; give the server the gateway's address as its issuer, or set PUBLIC_URL"
 
 // say keeps the status and logs the message, unless the same was logged last about the same endpoints.
 func (u *upstream) say(status, message string, fields ...zap.Field) {
@@ -168,7 +176,7 @@ func (u *upstream) say(status, message string, fields ...zap.Field) {
 	}
 	u.logged = news
 	level := zap.InfoLevel
-	if status != "" || len(fields) > 0 && fields[0].Key == "error" {
+	if status != "" || slices.ContainsFunc(fields, func(f zap.Field) bool { return f.Key == "error" || f.Key == "warning" }) {
 		level = zap.WarnLevel
 	}
 	u.log.Log(level, message, fields...)
@@ -180,6 +188,7 @@ type Discovery struct {
 	Authorize  []string // protected paths
 	Push       string   // the push endpoint's URL; empty when the upstream's own has its path
 	NativePush string   // the upstream's own push endpoint; empty when it has none
+	Warning    string   // what is wrong with it; empty: nothing
 }
 
 // String describes the discovery in a line.
@@ -201,6 +210,9 @@ func (s *Server) Discover(ctx context.Context) (Discovery, error) {
 		return Discovery{}, fmt.Errorf("upstream: %w", err)
 	}
 	d := Discovery{Issuer: e.issuer, Authorize: e.authorize, NativePush: e.native}
+	if s.Issuer.PublicURL == nil && sameOrigin(e.public, s.Issuer.UpstreamURL) {
+		d.Warning = goesAround
+	}
 	if e.push != "" {
 		d.Push = e.pushURL()
 	}

@@ -62,6 +62,9 @@ func checkConnections(ctx context.Context, g *gateway, p program) int {
 	}
 	found, upstreamErr := g.server.Discover(asking)
 	report(upstreamErr, "upstream: "+found.String())
+	if found.Warning != "" {
+		fmt.Fprintf(p.stdout, "warn  %s\n", found.Warning)
+	}
 	for _, path := range found.Authorize {
 		report(nil, "protected: "+path)
 	}

@@ -38,6 +38,28 @@ func TestCheckListsTheProtectedPaths(t *testing.T) {
 	}
 }
 
+func TestCheckWarnsOfAServerThatCallsItselfByItsOwnAddress(t *testing.T) {
+	t.Parallel()
+	const warning = "\nwarn  the issuer has the address of UPSTREAM_URL, so clients and browsers go around the gateway"
+	upstreamURL := refusing(t, 100_000, 414)
+	code, stdout, _ := call(t, []string{upstreamURL}, "check", "--connect")
+	if code != exitOK || !strings.Contains(stdout, warning) {
+		t.Errorf("%d %s", code, stdout)
+	}
+	public := strings.Replace(upstreamURL, "UPSTREAM_URL", "PUBLIC_URL", 1)
+	if _, stdout, _ := call(t, []string{upstreamURL, public}, "check", "--connect"); strings.Contains(stdout, warning) {
+		t.Errorf("it was said so: %s", stdout)
+	}
+}
+
+func TestCheckMeasuresNoQueryByPOST(t *testing.T) {
+	t.Parallel()
+	code, stdout, _ := call(t, []string{refusing(t, 4000, 414), "UPSTREAM_AUTHORIZE_METHOD=POST"}, "check", "--connect")
+	if code != exitOK || !strings.HasSuffix(stdout, "\nok    upstream: pushed requests go to it in a form of up to UPSTREAM_MAX_REQUEST, 64KiB; what it takes is not measured\n") {
+		t.Errorf("%d %s", code, stdout)
+	}
+}
+
 func TestCheckComparesTheLimitWithTheSetting(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
