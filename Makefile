@@ -1,4 +1,5 @@
 # make test    everything that must hold: it installs redis-server and curl if it can, checks the code and runs every test
+# make compat  the login at authorization servers that others wrote; it installs them if it can
 # make fuzz    every fuzz target for FUZZTIME
 # make build   the release binary, bin/pargate
 
@@ -6,7 +7,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION     := 0.1.0
 FUZZTIME    := 30s
 
-.PHONY: test check tools fuzz build
+.PHONY: test check tools compat fuzz build
 
 test: tools check
 	.ci/gotest -race ./...
@@ -21,6 +22,14 @@ check:
 tools:
 	@command -v redis-server >/dev/null || .ci/install redis-server
 	@command -v curl >/dev/null || .ci/install curl
+
+# PARGATE_COMPAT_CACHE is where npm's packages are kept, outside of this tree.
+compat: export PARGATE_COMPAT_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pargate-compat
+compat:
+	go vet -tags compat ./test/compat
+	go run $(STATICCHECK) -tags compat ./test/compat
+	.ci/compat
+	.ci/gotest -tags compat -timeout 9m ./test/compat
 
 fuzz:
 	.ci/fuzz $(FUZZTIME)

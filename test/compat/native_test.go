@@ -1,0 +1,111 @@
+//go:build compat
+
+package compat
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// TestNative walks through every server's login without a gateway: what fails here is not pargate's.
+func TestNative(t *testing.T) {
+	for _, s := range servers() {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			s.need(t)
+			addr := freeAddr(t)
+			p := place{addr: addr, public: s.at(addr)}
+			s.start(t, p)
+			a := newAuthorization(s)
+			e := newBrowser(t, p.public).logIn(person{server: s}, request{method: http.MethodGet, url: p.public + s.authorize + "?" + a.form.Encode()})
+			if e.params.Get("code") == "" {
+				t.Fatal(e)
+			}
+			if got := e.params.Get("state"); got != a.form.Get("state") {
+				t.Errorf("state = %q, want %q", got, a.form.Get("state"))
+			}
+			if status, _ := s.redeem(t, p.public, e.params.Get("code"), a.verifier+"x"); status == http.StatusOK {
+				t.Error("a code was redeemed with another verifier")
+			}
+			e = newBrowser(t, p.public).logIn(person{server: s}, request{method: http.MethodGet, url: p.public + s.authorize + "?" + a.form.Encode()})
+			s.wantTokens(t, p.public, e, a)
+		})
+	}
+}
+
+// tokens is a token response, as far as it is looked at.
+type tokens struct {
+	AccessToken string `json:"access_token"`
+	IDToken     string `json:"id_token"`
+	Scope       string `json:"scope"`
+	Nonce       string `json:"nonce"` // oauth2orize's set-up
+	Error       string `json:"error"`
+}
+
+// redeem redeems a code as the registered client.
+func (s *server) redeem(t testing.TB, base, code, verifier string) (status int, got tokens) {
+	t.Helper()
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirectURI}, "code_verifier": {verifier}}
+	req, err := http.NewRequest(http.MethodPost, base+s.token, strings.NewReader(form.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.SetBasicAuth(clientID, clientSecret)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	json.NewDecoder(res.Body).Decode(&got)
+	return res.StatusCode, got
+}
+
+// wantTokens redeems the code of a login and checks that what comes of it is what the request asked for.
+func (s *server) wantTokens(t testing.TB, base string, e ending, a authorization) {
+	t.Helper()
+	code := e.params.Get("code")
+	if code == "" {
+		t.Fatal(e)
+	}
+	if got := e.params.Get("state"); got != a.form.Get("state") {
+		t.Errorf("state = %q, want %q", got, a.form.Get("state"))
+	}
+	status, got := s.redeem(t, base, code, a.verifier)
+	if status != http.StatusOK || got.AccessToken == "" {
+		t.Fatalf("token: %d %+v", status, got)
+	}
+	if got.Scope != "" && got.Scope != a.form.Get("scope") {
+		t.Errorf("scope = %q, want %q", got.Scope, a.form.Get("scope"))
+	}
+	nonce := got.Nonce
+	if s.idToken {
+		claims := claimsOf(t, got.IDToken)
+		nonce, _ = claims["nonce"].(string)
+	}
+	if (s.idToken || nonce != "") && nonce != a.form.Get("nonce") {
+		t.Errorf("nonce = %q, want %q", nonce, a.form.Get("nonce"))
+	}
+}
+
+// claimsOf reads an ID token's claims; its signature is the client's business.
+func claimsOf(t testing.TB, idToken string) map[string]any {
+	t.Helper()
+	parts := strings.Split(idToken, ".")
+	if len(parts) != 3 {
+		t.Fatalf("no ID token: %q", idToken)
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var claims map[string]any
+	if err := json.Unmarshal(raw, &claims); err != nil {
+		t.Fatal(err)
+	}
+	return claims
+}
