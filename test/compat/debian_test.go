@@ -30,7 +30,7 @@ func djangoOAuthToolkit() *server {
 	s := &server{
 		name: "django-oauth-toolkit", title: "django-oauth-toolkit", version: debianVersion("python3-django-oauth-toolkit"),
 		missing:   pythonMissing("oauth2_provider", "gunicorn"),
-		authorize: "/o/authorize/", token: "/o/token/", metadata: "/o",
+		authorize: "/o/authorize/", token: "/o/token/", metadata: "/o", ownsHost: true,
 		scope: "openid profile", idToken: true, fragment: true, wantHidden: true,
 		setup: "gunicorn `--limit-request-line 0` (its default of 4094 bytes refuses big requests), `SECURE_PROXY_SSL_HEADER`",
 	}
@@ -71,6 +71,7 @@ func lemonLDAP() *server {
 		},
 		authorize: "/oauth2/authorize", token: "/oauth2/token", metadata: "/",
 		scope: "openid profile", idToken: true, formPost: true, fragment: true, wantHidden: true,
+		act:  refuseAtLemonLDAP,
 		host: "localhost", // its cookies name a domain, which an address is not
 		user: "rtyler", password: "rtyler",
 		setup: "`portal` and the OpenID Connect issuer are the public address; behind nginx, `large_client_header_buffers` of 16 KB for big requests",
@@ -106,6 +107,23 @@ func lemonLDAP() *server {
 	return s
 }
 
+// refuseAtLemonLDAP does what the script of the consent page does when its second button is pressed.
+func refuseAtLemonLDAP(_ *browser, p person, page *page) request {
+	for _, f := range page.forms {
+		for _, button := range f.buttons {
+			if p.deny && button.label == "Refuse" {
+				return f.submit(page, nil, func(f field) string {
+					if f.name == "confirm" {
+						return "-" + f.value
+					}
+					return f.value
+				})
+			}
+		}
+	}
+	return request{}
+}
+
 func glewlwyd() *server {
 	s := &server{
 		name: "glewlwyd", title: "Glewlwyd", version: debianVersion("glewlwyd"),
@@ -118,7 +136,7 @@ func glewlwyd() *server {
 			return ""
 		},
 		authorize: "/api/oidc/auth", token: "/api/oidc/token", metadata: "/api/oidc",
-		scope: "openid profile", idToken: true, formPost: true, fragment: true,
+		scope: "openid profile", idToken: true, formPost: true, fragment: true, spoils: true,
 		noDeny: "its login application has no such button",
 		setup:  "`external_url` and the plug-in's `iss` are the public address; its own PAR off",
 		act:    actAtGlewlwyd,

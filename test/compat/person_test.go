@@ -15,17 +15,16 @@ type person struct {
 	server        *server
 	deny          bool // says no when asked for consent
 	wrongPassword bool // types a wrong one first
-	reloads       bool // reloads every page before acting on it
+	reloads       bool // opens the first address again at the first page, and reloads every page before acting on it
 
-	// change edits the requests of the browser on their way; nil: none.
-	change func(*request)
-	// onPage is called for every page; nil: nothing.
-	onPage func(*page)
+	change func(*request) // edits what the browser is about to send; nil: nothing
+	pause  func()         // is called at the first page; nil: nothing
 }
 
 // ending is how a login ended.
 type ending struct {
 	params url.Values // of the authorization response; nil: there was none
+	at     string     // the redirect_uri where it arrived
 	mode   string     // query, fragment or form_post
 	reason string     // why there was none
 	logins int        // pages that asked for a password
@@ -54,12 +53,17 @@ func (b *browser) logIn(p person, first request) ending {
 			p.change(&next)
 		}
 		s := b.send(next)
-		if s.page != nil && p.reloads && s.method == http.MethodGet && s.location == "" {
-			s = b.send(next)
+		if p.reloads && s.page != nil && s.method == http.MethodGet && s.location == "" {
+			if e.pages == 0 {
+				next = first
+				s = b.follow(b.send(next))
+			} else {
+				s = b.send(next)
+			}
 		}
 		switch {
-		case strings.HasPrefix(s.location, redirectURI), strings.HasPrefix(s.location, otherURI):
-			e.mode, e.params = responseIn(s.location)
+		case strings.HasPrefix(s.location, "https://app.example/"):
+			e.mode, e.at, e.params = responseIn(s.location)
 			return e
 		case s.location != "" && s.status >= 300 && s.status < 400:
 			if !strings.HasPrefix(s.location, b.base+"/") {
@@ -72,14 +76,12 @@ func (b *browser) logIn(p person, first request) ending {
 			e.reason = fmt.Sprintf("%s %s = %d %.300s", s.method, s.url, s.status, s.answer)
 			return e
 		}
-		e.pages++
-		if p.onPage != nil {
-			p.onPage(s.page)
-		}
-		if params := formPost(s.page); params != nil {
-			e.pages--
-			e.mode, e.params = "form_post", params
+		if at, params := formPost(s.page); params != nil {
+			e.mode, e.at, e.params = "form_post", at, params
 			return e
+		}
+		if e.pages++; e.pages == 1 && p.pause != nil {
+			p.pause()
 		}
 		var isLogin bool
 		next, isLogin = b.act(p, s.page)
@@ -96,11 +98,23 @@ func (b *browser) logIn(p person, first request) ending {
 	return e
 }
 
+// follow follows redirects that stay at the server, ten at most.
+func (b *browser) follow(s *step) *step {
+	b.t.Helper()
+	for range 10 {
+		if s.status < 300 || s.status >= 400 || !strings.HasPrefix(s.location, b.base+"/") {
+			break
+		}
+		s = b.send(request{method: http.MethodGet, url: s.location, referer: s.referer})
+	}
+	return s
+}
+
 // act says what the person does on a page.
 func (b *browser) act(p person, page *page) (next request, isLogin bool) {
 	if p.server.act != nil {
 		if next := p.server.act(b, p, page); next.method != "" {
-			return next, true
+			return next, false
 		}
 	}
 	asIs := func(f field) string { return f.value }
@@ -153,9 +167,9 @@ func firstOf(buttons []field) *field {
 }
 
 // responseIn reads an authorization response out of a Location.
-func responseIn(location string) (mode string, params url.Values) {
+func responseIn(location string) (mode, at string, params url.Values) {
 	rest, fragment, _ := strings.Cut(location, "#")
-	_, query, _ := strings.Cut(rest, "?")
+	at, query, _ := strings.Cut(rest, "?")
 	mode, text := "query", query
 	if strings.Contains(fragment, "=") {
 		mode, text = "fragment", fragment
@@ -164,20 +178,20 @@ func responseIn(location string) (mode string, params url.Values) {
 	if err != nil {
 		params = url.Values{"unreadable": {text}}
 	}
-	return mode, params
+	return mode, at, params
 }
 
 // formPost reads an authorization response out of a page whose form goes to the client.
-func formPost(p *page) url.Values {
+func formPost(p *page) (at string, params url.Values) {
 	for _, f := range p.forms {
-		if f.action != redirectURI && f.action != otherURI {
+		if !strings.HasPrefix(f.action, "https://app.example/") {
 			continue
 		}
-		params := url.Values{}
+		params = url.Values{}
 		for _, field := range f.fields {
 			params.Add(field.name, field.value)
 		}
-		return params
+		return f.action, params
 	}
-	return nil
+	return "", nil
 }

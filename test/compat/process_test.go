@@ -9,7 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"text/template"
@@ -124,15 +126,21 @@ func (p process) run(t testing.TB) {
 	}
 }
 
+// ports counts up below those that systems give away by themselves, so that no two servers of a run get the same.
+var ports atomic.Int32
+
 // freeAddr returns an address on which nobody listens.
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 200 {
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(20000+(os.Getpid()+int(ports.Add(1)))%12000))
+		if listener, err := net.Listen("tcp", addr); err == nil {
+			listener.Close()
+			return addr
+		}
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	t.Fatal("no free port")
+	return ""
 }
 
 // environment is what a set-up learns about the client and the person.

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -65,58 +66,22 @@ func (a authorization) with(name, value string) authorization {
 	return a
 }
 
-// seenIn returns the names of the parameters of which text shows the value.
+// seenIn returns the names of the parameters of which text shows the value, as it is or in base64.
 func (a authorization) seenIn(text string) (names []string) {
-	texts := unfold(text)
 	for name, value := range a.canaries {
-		for _, t := range texts {
-			if strings.Contains(t, value) {
-				names = append(names, name)
-				break
-			}
+		if slices.ContainsFunc(append(inBase64(value), value), func(v string) bool { return strings.Contains(text, v) }) {
+			names = append(names, name)
 		}
 	}
 	return names
 }
 
-// unfold returns a text and what its base64 runs hide, both percent-decoded first.
-func unfold(text string) []string {
-	for range 3 {
-		text = percentDecode(text)
-	}
-	all := []string{text}
-	isBase64 := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("+/-_", r)
-	}
-	for _, run := range strings.FieldsFunc(text, func(r rune) bool { return !isBase64(r) }) {
-		if len(run) < 16 {
-			continue
-		}
-		plain := strings.NewReplacer("-", "+", "_", "/").Replace(run)
-		for from := range 4 { // the run may begin before the base64 does
-			if decoded, err := base64.RawStdEncoding.DecodeString(plain[from : from+(len(plain)-from)/4*4]); err == nil {
-				all = append(all, percentDecode(string(decoded)))
-			}
-		}
+// inBase64 returns what base64 makes of s somewhere in a text: one form for each place in a group of three bytes.
+func inBase64(s string) []string {
+	var all []string
+	for shift := range 3 {
+		encoded := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat("x", shift) + s))
+		all = append(all, encoded[4:len(encoded)-4])
 	}
 	return all
-}
-
-// percentDecode decodes what can be decoded, and leaves the rest.
-func percentDecode(text string) string {
-	if !strings.Contains(text, "%") {
-		return text
-	}
-	var b strings.Builder
-	for i := 0; i < len(text); i++ {
-		if text[i] == '%' && i+2 < len(text) {
-			if raw, err := hex.DecodeString(text[i+1 : i+3]); err == nil {
-				b.Write(raw)
-				i += 2
-				continue
-			}
-		}
-		b.WriteByte(text[i])
-	}
-	return b.String()
 }

@@ -22,6 +22,8 @@ type server struct {
 	token     string // and of its token endpoint
 	metadata  string // the path of the issuer under which its metadata lies, "/" for none; empty: it publishes none
 
+	ownsHost bool // its issuer is the address that it is asked at, so that pargate must be told PUBLIC_URL
+
 	scope    string // what is pushed
 	idToken  bool   // whether it issues one
 	host     string // what its public address is called; empty: 127.0.0.1
@@ -38,6 +40,7 @@ type server struct {
 	noWrong    string // why there is no wrong password
 	formPost   bool   // answers response_mode=form_post with a page
 	fragment   bool   // answers response_mode=fragment with one
+	spoils     bool   // what form_post gives back of a state is only right for letters and digits
 	setup      string // what was set at the server, for the table
 	notes      string // what else is to know, for the table
 	wantHidden bool   // its own pages repeat the request in hidden fields

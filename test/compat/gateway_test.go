@@ -1,0 +1,301 @@
+//go:build compat
+
+package compat
+
+import (
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"pargate/proxy"
+	"pargate/test/harness"
+)
+
+// site is a server behind a gateway that requires PAR.
+type site struct {
+	*server
+	public   string // the origin that browsers and clients know
+	issuer   string
+	endpoint string // where pushes go
+	forget   func()
+}
+
+const registeredClients = `[{"client_id": "` + clientID + `", "client_secret": "` + clientSecret + `",
+	"redirect_uris": ["` + redirectURI + `", "` + otherURI + `"]}]`
+
+// behindPargate starts the server and a gateway in front of it; each believes the gateway's address to be the server's.
+func (s *server) behindPargate(t *testing.T) *site {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	here := &site{server: s, public: s.at(listener.Addr().String())}
+	p := place{addr: freeAddr(t), public: here.public}
+	here.forget = s.start(t, p)
+	gateway := harness.InFrontOf(t, listener, "http://"+p.addr+strings.TrimSuffix(s.metadata, "/"), harness.Setup{
+		Clients: registeredClients,
+		Options: func(o *proxy.Options) {
+			o.PARRequired = true
+			if s.ownsHost || s.metadata == "" {
+				o.Issuer.PublicURL, _ = url.Parse(here.public)
+			}
+			if s.metadata == "" {
+				o.Issuer.AuthorizePaths, o.Issuer.TokenPath = []string{s.authorize}, s.token
+			}
+		},
+	})
+	t.Cleanup(func() {
+		if t.Failed() {
+			for _, entry := range gateway.Logs.All() {
+				t.Logf("%s %v", entry.Message, entry.ContextMap())
+			}
+		}
+	})
+	here.learn(t)
+	return here
+}
+
+// learn reads the issuer and the push endpoint out of the metadata, as a client does; where there is none, a client is
+// told.
+func (s *site) learn(t testing.TB) {
+	t.Helper()
+	if s.metadata == "" {
+		s.issuer, s.endpoint = s.public, s.public+"/par"
+		return
+	}
+	res, err := http.Get(s.public + strings.TrimSuffix(s.metadata, "/") + "/.well-known/openid-configuration")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var metadata struct {
+		Issuer                string `json:"issuer"`
+		PushEndpoint          string `json:"pushed_authorization_request_endpoint"`
+		Required              bool   `json:"require_pushed_authorization_requests"`
+		AuthorizationEndpoint string `json:"authorization_endpoint"`
+	}
+	if err := json.NewDecoder(res.Body).Decode(&metadata); err != nil {
+		t.Fatal(err)
+	}
+	if !metadata.Required || metadata.AuthorizationEndpoint != s.public+s.authorize {
+		t.Fatalf("metadata: %+v", metadata)
+	}
+	s.issuer, s.endpoint = metadata.Issuer, metadata.PushEndpoint
+}
+
+// push pushes a request, and returns what the client sends the browser to.
+func (s *site) push(t testing.TB, a authorization) request {
+	t.Helper()
+	if s.forget != nil {
+		s.forget()
+	}
+	res := harness.NewBrowser(s.public).Post(t, s.endpoint, a.form.Encode(), func(r *http.Request) { r.SetBasicAuth(clientID, clientSecret) })
+	if res.Status != http.StatusCreated {
+		t.Fatalf("push = %d %s", res.Status, res.Body)
+	}
+	uri, _ := res.JSON(t)["request_uri"].(string)
+	short := url.Values{"client_id": {clientID}, "request_uri": {uri}}
+	return request{method: http.MethodGet, url: s.public + s.authorize + "?" + short.Encode()}
+}
+
+// wantResponse checks what every authorization response must have.
+func (s *site) wantResponse(t testing.TB, e ending, a authorization) {
+	t.Helper()
+	if e.params == nil {
+		t.Fatal(e)
+	}
+	if e.at != redirectURI {
+		t.Errorf("the response arrived at %s", e.at)
+	}
+	if got := e.params["iss"]; !slices.Equal(got, []string{s.issuer}) {
+		t.Errorf("iss = %q, want %q once", got, s.issuer)
+	}
+	if got := e.params.Get("state"); got != a.form.Get("state") {
+		t.Errorf("state = %q, want %q", got, a.form.Get("state"))
+	}
+}
+
+// wantCode checks a response with a code, and what the code stands for.
+func (s *site) wantCode(t testing.TB, e ending, a authorization) {
+	t.Helper()
+	s.wantResponse(t, e, a)
+	s.wantTokens(t, s.public, e, a)
+}
+
+// wantRefusal checks that the gateway refused a request with its page.
+func wantRefusal(t testing.TB, what string, s *step) {
+	t.Helper()
+	if s.status != http.StatusBadRequest || s.location != "" {
+		t.Errorf("%s: %d %s %.300s", what, s.status, s.location, s.answer)
+	}
+}
+
+// TestBehindPargate tries everything that the table tells, at every server.
+func TestBehindPargate(t *testing.T) {
+	for _, s := range servers() {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			s.need(t)
+			here := s.behindPargate(t)
+			for _, c := range columns {
+				t.Run(c.name, func(t *testing.T) {
+					written.set(s.name, c.name, c.try(here, t))
+				})
+			}
+		})
+	}
+}
+
+// column is something that is tried at every server, and returns what is to stand in the table.
+type column struct {
+	name string
+	try  func(*site, *testing.T) string
+}
+
+var columns = []column{
+	{"login", (*site).login},
+	{"deny", (*site).deny},
+	{"wrong password", (*site).wrongPassword},
+	{"SSO", (*site).secondLogin},
+	{"reload", (*site).reload},
+	{"other browser", (*site).otherBrowser},
+	{"used again", (*site).usedAgain},
+	{"not pushed", (*site).notPushed},
+	{"form_post", (*site).formPostMode},
+	{"fragment", (*site).fragmentMode},
+	{"changed on the way", (*site).changed},
+}
+
+const ok = "ok"
+
+func (s *site) login(t *testing.T) string {
+	a := newAuthorization(s.server)
+	b := newBrowser(t, s.public)
+	e := b.logIn(person{server: s.server}, s.push(t, a))
+	s.wantCode(t, e, a)
+	seen := b.saw(a)
+	for where := range seen {
+		if where != inHiddenField && where != inText {
+			t.Errorf("before the response, %s show %v", where, seen.names(where))
+		}
+	}
+	written.set(s.name, sizeColumn, kilobytes(len(a.form.Encode())))
+	written.set(s.name, inHiddenField, strings.Join(seen.names(inHiddenField), ", "))
+	written.set(s.name, inText, strings.Join(seen.names(inText), ", "))
+	return ok
+}
+
+func (s *site) deny(t *testing.T) string {
+	if s.noDeny != "" {
+		return "–"
+	}
+	a := newAuthorization(s.server)
+	e := newBrowser(t, s.public).logIn(person{server: s.server, deny: true}, s.push(t, a))
+	s.wantResponse(t, e, a)
+	if e.params.Get("error") == "" || e.params.Has("code") {
+		t.Fatal(e)
+	}
+	return "`" + e.params.Get("error") + "`"
+}
+
+func (s *site) wrongPassword(t *testing.T) string {
+	if s.noWrong != "" {
+		return "–"
+	}
+	a := newAuthorization(s.server)
+	e := newBrowser(t, s.public).logIn(person{server: s.server, wrongPassword: true}, s.push(t, a))
+	s.wantCode(t, e, a)
+	if e.logins == 1 {
+		t.Errorf("%d login pages", e.logins)
+	}
+	return ok
+}
+
+func (s *site) secondLogin(t *testing.T) string {
+	b := newBrowser(t, s.public)
+	a := newAuthorization(s.server)
+	s.wantCode(t, b.logIn(person{server: s.server}, s.push(t, a)), a)
+	a = newAuthorization(s.server)
+	b.steps = nil
+	e := b.logIn(person{server: s.server}, s.push(t, a))
+	s.wantCode(t, e, a)
+	switch {
+	case e.logins > 0:
+		return "logs in again"
+	case e.pages > 0:
+		return "consent"
+	}
+	return "no page"
+}
+
+func (s *site) reload(t *testing.T) string {
+	a := newAuthorization(s.server)
+	e := newBrowser(t, s.public).logIn(person{server: s.server, reloads: true}, s.push(t, a))
+	s.wantCode(t, e, a)
+	return ok
+}
+
+func (s *site) otherBrowser(t *testing.T) string {
+	a := newAuthorization(s.server)
+	first := s.push(t, a)
+	paused := false
+	e := newBrowser(t, s.public).logIn(person{server: s.server, pause: func() {
+		paused = true
+		other := newBrowser(t, s.public)
+		wantRefusal(t, "another browser", other.follow(other.send(first)))
+	}}, first)
+	s.wantCode(t, e, a)
+	if !paused {
+		t.Error("there was no page")
+	}
+	return "refused"
+}
+
+func (s *site) usedAgain(t *testing.T) string {
+	a := newAuthorization(s.server)
+	first := s.push(t, a)
+	b := newBrowser(t, s.public)
+	e := b.logIn(person{server: s.server}, first)
+	wantRefusal(t, "the same browser", b.follow(b.send(first)))
+	other := newBrowser(t, s.public)
+	wantRefusal(t, "another browser", other.follow(other.send(first)))
+	s.wantCode(t, e, a)
+	return "refused"
+}
+
+func (s *site) notPushed(t *testing.T) string {
+	a := newAuthorization(s.server)
+	loggedIn := newBrowser(t, s.public)
+	s.wantCode(t, loggedIn.logIn(person{server: s.server}, s.push(t, a)), a)
+	query := newAuthorization(s.server).form.Encode()
+	for name, b := range map[string]*browser{"a new browser": newBrowser(t, s.public), "a browser that is logged in": loggedIn} {
+		wantRefusal(t, name, b.follow(b.send(request{method: http.MethodGet, url: s.public + s.authorize + "?" + query})))
+		wantRefusal(t, name+", by POST", b.follow(b.send(request{method: http.MethodPost, url: s.public + s.authorize, body: query})))
+	}
+	return "refused"
+}
+
+func (s *site) formPostMode(t *testing.T) string { return s.responseMode(t, "form_post", s.formPost) }
+
+func (s *site) fragmentMode(t *testing.T) string { return s.responseMode(t, "fragment", s.fragment) }
+
+func (s *site) responseMode(t *testing.T, mode string, supported bool) string {
+	a := newAuthorization(s.server).with("response_mode", mode)
+	if s.spoils {
+		a = a.with("state", a.canaries["state"])
+	}
+	e := newBrowser(t, s.public).logIn(person{server: s.server}, s.push(t, a))
+	s.wantCode(t, e, a)
+	if (e.mode == mode) != supported {
+		t.Errorf("the response came in the %s", e.mode)
+	}
+	if !supported {
+		return "ignored"
+	}
+	return ok
+}
