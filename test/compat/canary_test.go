@@ -35,6 +35,14 @@ func (s sightings) add(where string, names []string) {
 // names returns what was seen there, in order.
 func (s sightings) names(where string) []string { return slices.Sorted(maps.Keys(s[where])) }
 
+// places says in a few words where something was seen.
+func (s sightings) places() string {
+	if len(s) == 0 {
+		return "nowhere"
+	}
+	return strings.Join(slices.Sorted(maps.Keys(s)), ", ")
+}
+
 // saw says where the browser saw values of the request before the authorization response, which came with its last
 // step. What the first request shows is the client's doing.
 func (b *browser) saw(a authorization) sightings {

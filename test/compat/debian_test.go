@@ -31,7 +31,7 @@ func djangoOAuthToolkit() *server {
 		name: "django-oauth-toolkit", title: "django-oauth-toolkit", version: debianVersion("python3-django-oauth-toolkit"),
 		missing:   pythonMissing("oauth2_provider", "gunicorn"),
 		authorize: "/o/authorize/", token: "/o/token/", metadata: "/o", ownsHost: true,
-		scope: "openid profile", idToken: true, fragment: true, wantHidden: true,
+		scope: "openid profile", idToken: true, fragment: true, hidden: true,
 		setup: "gunicorn `--limit-request-line 0` (its default of 4094 bytes refuses big requests), `SECURE_PROXY_SSL_HEADER`",
 	}
 	s.start = func(t *testing.T, p place) (forget func()) {
@@ -40,19 +40,40 @@ func djangoOAuthToolkit() *server {
 		if err := os.WriteFile(filepath.Join(dir, "key.pem"), []byte(private), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		env := append(s.environment(p), "SITE_DIR="+dir, "PYTHONDONTWRITEBYTECODE=1")
+		env := append(s.environment(p), "SITE_DIR="+dir)
 		prepare := exec.Command(systemPython, "dotsite.py")
 		prepare.Dir, prepare.Env = dir, append(os.Environ(), env...)
 		if out, err := prepare.CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
-		process{
-			command: []string{systemPython, "-m", "gunicorn", "--bind", p.addr, "--limit-request-line", "0", "--log-level", "warning", "--threads", "4", "dotsite:application"},
-			dir:     dir, env: env, addr: p.addr,
-		}.run(t)
+		gunicorn(p, "dotsite:application", dir, env).run(t)
 		return nil
 	}
 	return s
+}
+
+func authlib() *server {
+	s := &server{
+		name: "authlib", title: "Authlib, a Flask application", version: debianVersion("python3-authlib"),
+		missing:   pythonMissing("authlib", "flask", "gunicorn"),
+		authorize: "/authorize", token: "/token",
+		scope: "openid profile", idToken: true, losesPlus: true,
+		setup: "gunicorn `--limit-request-line 0`",
+	}
+	s.start = func(t *testing.T, p place) (forget func()) {
+		dir := copySetup(t, "authlib", nil)
+		gunicorn(p, "authlib_app:app", dir, append(s.environment(p), "AUTHLIB_INSECURE_TRANSPORT=1")).run(t)
+		return nil
+	}
+	return s
+}
+
+// gunicorn serves a Python application, with request lines as long as they come.
+func gunicorn(p place, application, dir string, env []string) process {
+	return process{
+		command: []string{systemPython, "-m", "gunicorn", "--bind", p.addr, "--limit-request-line", "0", "--log-level", "warning", "--threads", "4", application},
+		dir:     dir, env: append(env, "PYTHONDONTWRITEBYTECODE=1"), addr: p.addr,
+	}
 }
 
 func lemonLDAP() *server {
@@ -70,7 +91,7 @@ func lemonLDAP() *server {
 			return ""
 		},
 		authorize: "/oauth2/authorize", token: "/oauth2/token", metadata: "/",
-		scope: "openid profile", idToken: true, formPost: true, fragment: true, wantHidden: true,
+		scope: "openid profile", idToken: true, formPost: true, fragment: true, hidden: true, takesPOST: true,
 		act:  refuseAtLemonLDAP,
 		host: "localhost", // its cookies name a domain, which an address is not
 		user: "rtyler", password: "rtyler",
@@ -136,7 +157,7 @@ func glewlwyd() *server {
 			return ""
 		},
 		authorize: "/api/oidc/auth", token: "/api/oidc/token", metadata: "/api/oidc",
-		scope: "openid profile", idToken: true, formPost: true, fragment: true, spoils: true,
+		scope: "openid profile", idToken: true, formPost: true, fragment: true, escapesState: true,
 		noDeny: "its login application has no such button",
 		setup:  "`external_url` and the plug-in's `iss` are the public address; its own PAR off",
 		act:    actAtGlewlwyd,
@@ -216,24 +237,20 @@ func actAtGlewlwyd(b *browser, p person, page *page) request {
 		text, _ := json.Marshal(body)
 		return b.send(request{method: method, url: b.base + path, contentType: "application/json", body: string(text), script: true, referer: page.url}).status
 	}
-	password := p.server.userPassword()
-	if p.wrongPassword {
-		if status := api("POST", "/api/auth/", map[string]string{"username": p.server.userName(), "password": "wrong"}); status != http.StatusUnauthorized {
-			b.t.Errorf("a wrong password: %d", status)
-		}
+	logIn := func(password string) int {
+		return api(http.MethodPost, "/api/auth/", map[string]string{"username": p.server.userName(), "password": password})
 	}
 	query := at.Query()
-	for _, call := range []struct {
-		method, path string
-		body         map[string]string
-	}{
-		{"POST", "/api/auth/", map[string]string{"username": p.server.userName(), "password": password}},
-		{"PUT", "/api/auth/grant/" + clientID, map[string]string{"scope": query.Get("scope")}},
-	} {
-		if status := api(call.method, call.path, call.body); status != http.StatusOK {
-			b.t.Logf("%s %s: %d", call.method, call.path, status)
-			return request{}
+	if api(http.MethodGet, "/api/profile_list", nil) != http.StatusOK {
+		if p.wrongPassword && logIn("wrong") != http.StatusUnauthorized {
+			b.t.Error("a wrong password was not refused")
 		}
+		if status := logIn(p.server.userPassword()); status != http.StatusOK {
+			b.t.Errorf("the password was refused: %d", status)
+		}
+	}
+	if api(http.MethodPut, "/api/auth/grant/"+clientID, map[string]string{"scope": query.Get("scope")}) != http.StatusOK {
+		return request{}
 	}
 	return request{method: http.MethodGet, url: query.Get("callback_url") + "&g_continue", referer: page.url}
 }
@@ -251,13 +268,10 @@ func pythonMissing(modules ...string) func() string {
 }
 
 // debianVersion asks which version of a package is installed, and returns the part of it that its authors gave.
-func debianVersion(name string) func(testing.TB) string {
-	return func(t testing.TB) string {
+func debianVersion(name string) func() (string, error) {
+	return func() (string, error) {
 		out, err := exec.Command("dpkg-query", "-W", "-f", "${Version}", name).Output()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return regexp.MustCompile(`^\d[\d.]*\d`).FindString(string(out))
+		return regexp.MustCompile(`^\d[\d.]*\d`).FindString(string(out)), err
 	}
 }
 

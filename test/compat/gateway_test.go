@@ -15,20 +15,22 @@ import (
 	"pargate/test/harness"
 )
 
-// site is a server behind a gateway that requires PAR.
+// site is a server as browsers and clients find it: by itself, or behind a gateway that requires PAR.
 type site struct {
 	*server
 	public   string // the origin that browsers and clients know
-	issuer   string
-	endpoint string // where pushes go
 	forget   func()
+	native   bool   // there is no gateway
+	issuer   string // what the gateway adds as iss
+	endpoint string // where pushes go
 }
 
 const registeredClients = `[{"client_id": "` + clientID + `", "client_secret": "` + clientSecret + `",
 	"redirect_uris": ["` + redirectURI + `", "` + otherURI + `"]}]`
 
 // behindPargate starts the server and a gateway in front of it; each believes the gateway's address to be the server's.
-func (s *server) behindPargate(t *testing.T) *site {
+// change changes the gateway's options beside what the server needs; nil: nothing.
+func (s *server) behindPargate(t *testing.T, change func(*proxy.Options)) *site {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -46,6 +48,9 @@ func (s *server) behindPargate(t *testing.T) *site {
 			}
 			if s.metadata == "" {
 				o.Issuer.AuthorizePaths, o.Issuer.TokenPath = []string{s.authorize}, s.token
+			}
+			if change != nil {
+				change(o)
 			}
 		},
 	})
@@ -88,11 +93,14 @@ func (s *site) learn(t testing.TB) {
 	s.issuer, s.endpoint = metadata.Issuer, metadata.PushEndpoint
 }
 
-// push pushes a request, and returns what the client sends the browser to.
-func (s *site) push(t testing.TB, a authorization) request {
+// begin returns what the client sends the browser to: all of a request, or what the push endpoint has given for it.
+func (s *site) begin(t testing.TB, a authorization) request {
 	t.Helper()
 	if s.forget != nil {
 		s.forget()
+	}
+	if s.native {
+		return request{method: http.MethodGet, url: s.public + s.authorize + "?" + a.form.Encode()}
 	}
 	res := harness.NewBrowser(s.public).Post(t, s.endpoint, a.form.Encode(), func(r *http.Request) { r.SetBasicAuth(clientID, clientSecret) })
 	if res.Status != http.StatusCreated {
@@ -141,12 +149,35 @@ func TestBehindPargate(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			s.need(t)
-			here := s.behindPargate(t)
+			here := s.behindPargate(t, nil)
 			for _, c := range columns {
 				t.Run(c.name, func(t *testing.T) {
 					written.set(s.name, c.name, c.try(here, t))
 				})
 			}
+		})
+	}
+}
+
+// TestByPOST tries the servers whose authorization endpoint takes a form with UPSTREAM_AUTHORIZE_METHOD=POST.
+func TestByPOST(t *testing.T) {
+	for _, s := range servers() {
+		if !s.takesPOST {
+			written.set(s.name, byPOST, "")
+			continue
+		}
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			s.need(t)
+			here := s.behindPargate(t, func(o *proxy.Options) { o.AuthorizeByPOST = true })
+			t.Run("login", func(t *testing.T) {
+				a := newAuthorization(s)
+				b := newBrowser(t, here.public)
+				here.wantCode(t, b.logIn(person{server: s, reloads: true}, here.begin(t, a)), a)
+				here.wantUnseen(t, b.saw(a))
+			})
+			t.Run("changed", func(t *testing.T) { here.changed(t) })
+			written.set(s.name, byPOST, ok)
 		})
 	}
 }
@@ -158,17 +189,17 @@ type column struct {
 }
 
 var columns = []column{
-	{"login", (*site).login},
-	{"deny", (*site).deny},
-	{"wrong password", (*site).wrongPassword},
-	{"SSO", (*site).secondLogin},
-	{"reload", (*site).reload},
-	{"other browser", (*site).otherBrowser},
-	{"used again", (*site).usedAgain},
-	{"not pushed", (*site).notPushed},
+	{"Login", (*site).login},
+	{"Deny", (*site).deny},
+	{"Wrong password", (*site).wrongPassword},
+	{"Second login", (*site).secondLogin},
+	{"Reload", (*site).reload},
+	{"Other browser", (*site).otherBrowser},
+	{"Used again", (*site).usedAgain},
+	{"Not pushed", (*site).notPushed},
 	{"form_post", (*site).formPostMode},
 	{"fragment", (*site).fragmentMode},
-	{"changed on the way", (*site).changed},
+	{"Changed", (*site).changed},
 }
 
 const ok = "ok"
@@ -176,18 +207,27 @@ const ok = "ok"
 func (s *site) login(t *testing.T) string {
 	a := newAuthorization(s.server)
 	b := newBrowser(t, s.public)
-	e := b.logIn(person{server: s.server}, s.push(t, a))
+	e := b.logIn(person{server: s.server}, s.begin(t, a))
 	s.wantCode(t, e, a)
 	seen := b.saw(a)
+	s.wantUnseen(t, seen)
+	written.set(s.name, sizeColumn, kilobytes(len(a.form.Encode())))
+	written.set(s.name, inHiddenField, strings.Join(seen.names(inHiddenField), ", "))
+	written.set(s.name, inText, strings.Join(seen.names(inText), ", "))
+	return ok
+}
+
+// wantUnseen checks that the browser saw nothing of the request but what the server's own pages show.
+func (s *site) wantUnseen(t testing.TB, seen sightings) {
+	t.Helper()
 	for where := range seen {
 		if where != inHiddenField && where != inText {
 			t.Errorf("before the response, %s show %v", where, seen.names(where))
 		}
 	}
-	written.set(s.name, sizeColumn, kilobytes(len(a.form.Encode())))
-	written.set(s.name, inHiddenField, strings.Join(seen.names(inHiddenField), ", "))
-	written.set(s.name, inText, strings.Join(seen.names(inText), ", "))
-	return ok
+	if s.hidden != (seen[inHiddenField] != nil) {
+		t.Errorf("hidden fields have %v", seen.names(inHiddenField))
+	}
 }
 
 func (s *site) deny(t *testing.T) string {
@@ -195,7 +235,7 @@ func (s *site) deny(t *testing.T) string {
 		return "–"
 	}
 	a := newAuthorization(s.server)
-	e := newBrowser(t, s.public).logIn(person{server: s.server, deny: true}, s.push(t, a))
+	e := newBrowser(t, s.public).logIn(person{server: s.server, deny: true}, s.begin(t, a))
 	s.wantResponse(t, e, a)
 	if e.params.Get("error") == "" || e.params.Has("code") {
 		t.Fatal(e)
@@ -208,7 +248,7 @@ func (s *site) wrongPassword(t *testing.T) string {
 		return "–"
 	}
 	a := newAuthorization(s.server)
-	e := newBrowser(t, s.public).logIn(person{server: s.server, wrongPassword: true}, s.push(t, a))
+	e := newBrowser(t, s.public).logIn(person{server: s.server, wrongPassword: true}, s.begin(t, a))
 	s.wantCode(t, e, a)
 	if e.logins == 1 {
 		t.Errorf("%d login pages", e.logins)
@@ -219,10 +259,10 @@ func (s *site) wrongPassword(t *testing.T) string {
 func (s *site) secondLogin(t *testing.T) string {
 	b := newBrowser(t, s.public)
 	a := newAuthorization(s.server)
-	s.wantCode(t, b.logIn(person{server: s.server}, s.push(t, a)), a)
+	s.wantCode(t, b.logIn(person{server: s.server}, s.begin(t, a)), a)
 	a = newAuthorization(s.server)
 	b.steps = nil
-	e := b.logIn(person{server: s.server}, s.push(t, a))
+	e := b.logIn(person{server: s.server}, s.begin(t, a))
 	s.wantCode(t, e, a)
 	switch {
 	case e.logins > 0:
@@ -235,14 +275,14 @@ func (s *site) secondLogin(t *testing.T) string {
 
 func (s *site) reload(t *testing.T) string {
 	a := newAuthorization(s.server)
-	e := newBrowser(t, s.public).logIn(person{server: s.server, reloads: true}, s.push(t, a))
+	e := newBrowser(t, s.public).logIn(person{server: s.server, reloads: true}, s.begin(t, a))
 	s.wantCode(t, e, a)
 	return ok
 }
 
 func (s *site) otherBrowser(t *testing.T) string {
 	a := newAuthorization(s.server)
-	first := s.push(t, a)
+	first := s.begin(t, a)
 	paused := false
 	e := newBrowser(t, s.public).logIn(person{server: s.server, pause: func() {
 		paused = true
@@ -258,7 +298,7 @@ func (s *site) otherBrowser(t *testing.T) string {
 
 func (s *site) usedAgain(t *testing.T) string {
 	a := newAuthorization(s.server)
-	first := s.push(t, a)
+	first := s.begin(t, a)
 	b := newBrowser(t, s.public)
 	e := b.logIn(person{server: s.server}, first)
 	wantRefusal(t, "the same browser", b.follow(b.send(first)))
@@ -271,7 +311,7 @@ func (s *site) usedAgain(t *testing.T) string {
 func (s *site) notPushed(t *testing.T) string {
 	a := newAuthorization(s.server)
 	loggedIn := newBrowser(t, s.public)
-	s.wantCode(t, loggedIn.logIn(person{server: s.server}, s.push(t, a)), a)
+	s.wantCode(t, loggedIn.logIn(person{server: s.server}, s.begin(t, a)), a)
 	query := newAuthorization(s.server).form.Encode()
 	for name, b := range map[string]*browser{"a new browser": newBrowser(t, s.public), "a browser that is logged in": loggedIn} {
 		wantRefusal(t, name, b.follow(b.send(request{method: http.MethodGet, url: s.public + s.authorize + "?" + query})))
@@ -286,10 +326,10 @@ func (s *site) fragmentMode(t *testing.T) string { return s.responseMode(t, "fra
 
 func (s *site) responseMode(t *testing.T, mode string, supported bool) string {
 	a := newAuthorization(s.server).with("response_mode", mode)
-	if s.spoils {
+	if s.escapesState {
 		a = a.with("state", a.canaries["state"])
 	}
-	e := newBrowser(t, s.public).logIn(person{server: s.server}, s.push(t, a))
+	e := newBrowser(t, s.public).logIn(person{server: s.server}, s.begin(t, a))
 	s.wantCode(t, e, a)
 	if (e.mode == mode) != supported {
 		t.Errorf("the response came in the %s", e.mode)

@@ -4,6 +4,7 @@ package compat
 
 import (
 	"crypto/rand"
+	"fmt"
 	"html/template"
 	"io"
 	"log/slog"
@@ -13,7 +14,6 @@ import (
 	"net/url"
 	"os"
 	"regexp"
-	"strings"
 	"sync"
 	"testing"
 
@@ -39,7 +39,7 @@ func zitadel(name, title string, wrapServer bool) *server {
 	return &server{
 		name: name, title: title, version: moduleVersion("github.com/zitadel/oidc/v3"),
 		authorize: "/auth", token: "/oauth/token", metadata: "/",
-		scope: "openid profile", idToken: true, formPost: true, fragment: true,
+		scope: "openid profile", idToken: true, formPost: true, fragment: true, takesPOST: true,
 		user: "test-user2", password: "verysecure",
 		noDeny: "it asks for no consent",
 		start: func(t *testing.T, p place) (forget func()) {
@@ -55,7 +55,7 @@ func goOAuth2() *server {
 	return &server{
 		name: "go-oauth2", title: "go-oauth2, wired as in its example", version: moduleVersion("github.com/go-oauth2/oauth2/v4"),
 		authorize: "/oauth/authorize", token: "/oauth/token",
-		scope:  "openid profile",
+		scope: "openid profile", takesPOST: true,
 		noDeny: "its example's consent page has no such button",
 		start: func(t *testing.T, p place) (forget func()) {
 			serve(t, p, newGoOAuth2(t))
@@ -168,16 +168,16 @@ func newGoOAuth2(t testing.TB) http.Handler {
 }
 
 // moduleVersion reads which version of a module go.mod asks for.
-func moduleVersion(module string) func(testing.TB) string {
-	return func(t testing.TB) string {
+func moduleVersion(module string) func() (string, error) {
+	return func() (string, error) {
 		text, err := os.ReadFile("../../go.mod")
 		if err != nil {
-			t.Fatal(err)
+			return "", err
 		}
 		found := regexp.MustCompile(regexp.QuoteMeta(module) + ` v(\S+)`).FindSubmatch(text)
 		if found == nil {
-			t.Fatalf("go.mod has no %s", module)
+			return "", fmt.Errorf("go.mod has no %s", module)
 		}
-		return strings.TrimSpace(string(found[1]))
+		return string(found[1]), nil
 	}
 }

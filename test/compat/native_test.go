@@ -5,34 +5,45 @@ package compat
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 )
 
-// TestNative walks through every server's login without a gateway: what fails here is not pargate's.
+// TestNative walks through every server's login without a gateway: what fails here is not pargate's, and what
+// succeeds here for somebody who changes requests is what pargate is for.
 func TestNative(t *testing.T) {
 	for _, s := range servers() {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			s.need(t)
 			addr := freeAddr(t)
-			p := place{addr: addr, public: s.at(addr)}
-			s.start(t, p)
-			a := newAuthorization(s)
-			e := newBrowser(t, p.public).logIn(person{server: s}, request{method: http.MethodGet, url: p.public + s.authorize + "?" + a.form.Encode()})
-			if e.params.Get("code") == "" {
-				t.Fatal(e)
-			}
-			if got := e.params.Get("state"); got != a.form.Get("state") {
-				t.Errorf("state = %q, want %q", got, a.form.Get("state"))
-			}
-			if status, _ := s.redeem(t, p.public, e.params.Get("code"), a.verifier+"x"); status == http.StatusOK {
-				t.Error("a code was redeemed with another verifier")
-			}
-			e = newBrowser(t, p.public).logIn(person{server: s}, request{method: http.MethodGet, url: p.public + s.authorize + "?" + a.form.Encode()})
-			s.wantTokens(t, p.public, e, a)
+			here := &site{server: s, public: s.at(addr), native: true}
+			here.forget = s.start(t, place{addr: addr, public: here.public})
+			t.Run("login", func(t *testing.T) {
+				a := newAuthorization(s)
+				if s.losesPlus {
+					a = a.with("state", a.canaries["state"])
+				}
+				b := newBrowser(t, here.public)
+				s.wantTokens(t, here.public, b.logIn(person{server: s}, here.begin(t, a)), a)
+				written.set(s.name, seenNatively, b.saw(a).places())
+			})
+			t.Run("another verifier", func(t *testing.T) {
+				e := newBrowser(t, here.public).logIn(person{server: s}, here.begin(t, newAuthorization(s)))
+				if status, _ := s.redeem(t, here.public, e.params.Get("code"), "another-verifier-that-the-client-does-not-know-of"); status == http.StatusOK {
+					t.Error("a code was redeemed with another verifier")
+				}
+			})
+			t.Run("changed", func(t *testing.T) {
+				tried, obeyed := here.tryChanges(t)
+				if len(obeyed) == 0 {
+					t.Error("no change was obeyed: the test changes nothing")
+				}
+				written.set(s.name, changedNatively, fmt.Sprintf("%d of %d", len(obeyed), tried))
+			})
 		})
 	}
 }

@@ -25,7 +25,7 @@ func oidcProvider6() *server {
 	return nodeServer("oidc-provider-6", server{
 		title: "oidc-provider 6", version: npmVersion("oidc-provider-6"),
 		authorize: "/auth", token: "/token", metadata: "/",
-		scope: "openid profile", idToken: true, formPost: true, fragment: true,
+		scope: "openid profile", idToken: true, formPost: true, fragment: true, takesPOST: true,
 		noWrong: "its development pages take any password",
 		setup:   "`provider.proxy = true`",
 	})
@@ -81,17 +81,17 @@ func nodeModules() string {
 }
 
 // npmVersion reads which version of a package is asked for.
-func npmVersion(name string) func(testing.TB) string {
-	return func(t testing.TB) string {
+func npmVersion(name string) func() (string, error) {
+	return func() (string, error) {
 		text, err := setups.ReadFile("servers/node/package.json")
 		if err != nil {
-			t.Fatal(err)
+			return "", err
 		}
 		var manifest struct{ Dependencies map[string]string }
 		if err := json.Unmarshal(text, &manifest); err != nil {
-			t.Fatal(err)
+			return "", err
 		}
 		version := manifest.Dependencies[name]
-		return version[strings.LastIndex(version, "@")+1:]
+		return version[strings.LastIndex(version, "@")+1:], nil
 	}
 }

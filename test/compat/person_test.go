@@ -73,7 +73,7 @@ func (b *browser) logIn(p person, first request) ending {
 			next = request{method: http.MethodGet, url: s.location, referer: s.referer}
 			continue
 		case s.page == nil:
-			e.reason = fmt.Sprintf("%s %s = %d %.300s", s.method, s.url, s.status, s.answer)
+			e.reason = fmt.Sprintf("%s %.300s = %d %.300s", s.method, s.url, s.status, s.answer)
 			return e
 		}
 		if at, params := formPost(s.page); params != nil {
@@ -90,7 +90,7 @@ func (b *browser) logIn(p person, first request) ending {
 			p.wrongPassword = false
 		}
 		if next.method == "" {
-			e.reason = fmt.Sprintf("nothing to do at %s %s = %d %.2000s", s.method, s.url, s.status, s.answer)
+			e.reason = fmt.Sprintf("nothing to do at %s %.300s = %d %.2000s", s.method, s.url, s.status, s.answer)
 			return e
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"embed"
 	"io/fs"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -78,7 +79,7 @@ type process struct {
 	addr    string   // where it will listen
 }
 
-// run starts a program, waits until it listens, and ends it with the test.
+// run starts a program, waits until it answers, and ends it with the test.
 func (p process) run(t testing.TB) {
 	t.Helper()
 	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
@@ -116,12 +117,12 @@ func (p process) run(t testing.TB) {
 		}
 	})
 	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if conn, err := net.Dial("tcp", p.addr); err == nil {
-			conn.Close()
+		if res, err := http.Get("http://" + p.addr + "/"); err == nil {
+			res.Body.Close()
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%s does not listen", p.command[0])
+			t.Fatalf("%s does not answer", p.command[0])
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 type server struct {
 	name    string // of its subtests
 	title   string // in the table
-	version func(t testing.TB) string
+	version func() (string, error)
 	missing func() string // what the machine lacks for it; empty: nothing
 
 	// start starts it and returns when it answers; the test's end ends it. What it returns makes it forget consents
@@ -34,16 +34,21 @@ type server struct {
 	// act says what a person does on a page that the usual rules do not understand; nil, or a zero request: as usual.
 	act func(b *browser, p person, page *page) request
 
-	// What it does natively.
+	// What it does by itself.
 
-	noDeny     string // why a person cannot say no at its pages; empty: they can
-	noWrong    string // why there is no wrong password
-	formPost   bool   // answers response_mode=form_post with a page
-	fragment   bool   // answers response_mode=fragment with one
-	spoils     bool   // what form_post gives back of a state is only right for letters and digits
-	setup      string // what was set at the server, for the table
-	notes      string // what else is to know, for the table
-	wantHidden bool   // its own pages repeat the request in hidden fields
+	noDeny       string // why a person cannot say no at its pages; empty: they can
+	noWrong      string // why there is no wrong password
+	formPost     bool   // answers response_mode=form_post with a page
+	fragment     bool   // answers response_mode=fragment with one
+	escapesState bool   // of a state, form_post gives back only letters and digits as they were
+	losesPlus    bool   // a + in a state comes back as a space
+
+	// What the table says of it.
+
+	setup     string // what was set at the server
+	notes     string // what else is to know; empty: nothing
+	takesPOST bool   // its authorization endpoint takes an authorization request by POST
+	hidden    bool   // its own pages repeat the request in hidden fields
 }
 
 // place is where a server listens, and what it must believe its address to be: the gateway's or its own.
@@ -70,7 +75,7 @@ const bigRequest = 8000
 func servers() []*server {
 	return []*server{
 		oidcProvider9(), oidcProvider6(), oauth2orize(), expressOAuthServer(), zitadelProvider(), zitadelServer(), goOAuth2(),
-		djangoOAuthToolkit(), lemonLDAP(), glewlwyd(),
+		djangoOAuthToolkit(), lemonLDAP(), glewlwyd(), authlib(),
 	}
 }
 

@@ -62,6 +62,7 @@ django.setup()
 
 from django.contrib import admin  # noqa: E402
 from django.contrib.auth.views import LoginView  # noqa: E402
+from django.db.backends.signals import connection_created  # noqa: E402
 from django.urls import include, path  # noqa: E402
 
 urlpatterns = [
@@ -70,6 +71,13 @@ urlpatterns = [
     path("admin/", admin.site.urls),  # its login page's template links there
 ]
 application = get_wsgi_application()
+
+
+def write_without_waiting(connection, **kwargs):
+    connection.cursor().execute("PRAGMA synchronous = OFF")  # the database is a test's
+
+
+connection_created.connect(write_without_waiting)
 
 
 def prepare():
