@@ -116,7 +116,7 @@ func (s *site) tryChanges(t *testing.T) (tried int, obeyed []string) {
 	for place, apply := range s.places() {
 		for i := range edits(authorization{}) {
 			for turn := 0; ; turn++ {
-				a := newAuthorization(s.server)
+				a := s.ask()
 				c, seen, edited := edits(a)[i], 0, ""
 				e := newBrowser(t, s.public).logIn(person{server: s.server, change: func(r *request) {
 					after := *r
@@ -156,5 +156,5 @@ func (s *site) obeyed(t *testing.T, e ending, a authorization) bool {
 	if s.idToken && status == http.StatusOK {
 		nonce, _ = claimsOf(t, got.IDToken)["nonce"].(string)
 	}
-	return status != http.StatusOK || nonce != "" && nonce != a.form.Get("nonce") || s.idToken && nonce == ""
+	return status != http.StatusOK || (s.idToken || nonce != "") && nonce != a.form.Get("nonce")
 }

@@ -33,6 +33,7 @@ func djangoOAuthToolkit() *server {
 		authorize: "/o/authorize/", token: "/o/token/", metadata: "/o", ownsHost: true,
 		scope: "openid profile", idToken: true, fragment: true, hidden: true,
 		setup: "gunicorn `--limit-request-line 0` (its default of 4094 bytes refuses big requests), `SECURE_PROXY_SSL_HEADER`",
+		notes: []string{"Its issuer is the address that it is asked at, unless `OIDC_ISS_ENDPOINT` is set. So pargate must be told `PUBLIC_URL`."},
 	}
 	s.start = func(t *testing.T, p place) (forget func()) {
 		dir := copySetup(t, "django", nil)
@@ -59,11 +60,59 @@ func authlib() *server {
 		authorize: "/authorize", token: "/token",
 		scope: "openid profile", idToken: true, losesPlus: true,
 		setup: "gunicorn `--limit-request-line 0`",
+		notes: []string{"Without pargate a `+` in the `state` comes back as a space, because Werkzeug writes the address anew. With pargate it comes back as it was."},
 	}
 	s.start = func(t *testing.T, p place) (forget func()) {
 		dir := copySetup(t, "authlib", nil)
 		gunicorn(p, "authlib_app:app", dir, append(s.environment(p), "AUTHLIB_INSECURE_TRANSPORT=1")).run(t)
 		return nil
+	}
+	return s
+}
+
+func doorkeeperSession() *server {
+	return doorkeeper("doorkeeper-session", "Doorkeeper, a login that keeps the request in the session", "session", 1500, 1500,
+		"N: the session is a cookie of 4 KB, and a request of 3 KB does not fit into it.")
+}
+
+func doorkeeperAddress() *server {
+	return doorkeeper("doorkeeper-address", "Doorkeeper, a login that keeps the request in its address", "address", 8000, 5000,
+		"puma takes addresses of up to 10 KB, so the login page's must hold the whole request without pargate, and only a reference with it.")
+}
+
+func doorkeeper(name, title, remember string, size, sizeAlone int, note string) *server {
+	s := &server{
+		name: name, title: title, version: debianVersion("ruby-doorkeeper"),
+		missing: func() string {
+			for _, library := range []string{"rails", "sqlite3", "doorkeeper/openid_connect", "puma"} {
+				if exec.Command("ruby", "-rrails", "-r"+library, "-e1").Run() != nil {
+					return "ruby's " + library
+				}
+			}
+			return ""
+		},
+		authorize: "/oauth/authorize", token: "/oauth/token", metadata: "/",
+		scope: "openid profile", idToken: true, hidden: true, formPost: true, losesNonce: true, size: size, sizeAlone: sizeAlone,
+		setup: "`protocol` of doorkeeper-openid_connect is the public address's",
+		notes: []string{note, "Its consent page forgets the `nonce`. With pargate the ID token has it.", "*Deny* is a form with `_method=delete`."},
+	}
+	s.start = func(t *testing.T, p place) (forget func()) {
+		dir := copySetup(t, "doorkeeper", nil)
+		private, _ := newKey(t)
+		if err := os.WriteFile(filepath.Join(dir, "key.pem"), []byte(private), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		process{
+			command: []string{"puma", "--bind", "tcp://" + p.addr, "--environment", "production", "--threads", "4:4", "--quiet", "config.ru"},
+			dir:     dir, env: append(s.environment(p), "REMEMBER="+remember), addr: p.addr,
+		}.run(t)
+		return func() { // it asks for no consent to what a token was given for
+			clear := exec.Command("sqlite3", "-cmd", ".timeout 5000", "site.sqlite3", "DELETE FROM oauth_access_tokens")
+			clear.Dir = dir
+			if out, err := clear.CombinedOutput(); err != nil {
+				t.Errorf("%v %s", err, out)
+			}
+		}
 	}
 	return s
 }
@@ -96,6 +145,7 @@ func lemonLDAP() *server {
 		host: "localhost", // its cookies name a domain, which an address is not
 		user: "rtyler", password: "rtyler",
 		setup: "`portal` and the OpenID Connect issuer are the public address; behind nginx, `large_client_header_buffers` of 16 KB for big requests",
+		notes: []string{"It was run by plackup, without nginx."},
 	}
 	s.start = func(t *testing.T, p place) (forget func()) {
 		host, port, _ := net.SplitHostPort(p.addr)
@@ -160,7 +210,12 @@ func glewlwyd() *server {
 		scope: "openid profile", idToken: true, formPost: true, fragment: true, escapesState: true,
 		noDeny: "its login application has no such button",
 		setup:  "`external_url` and the plug-in's `iss` are the public address; its own PAR off",
-		act:    actAtGlewlwyd,
+		notes: []string{
+			"N: its login application wants `client_id` and `scope` in the address of `login.html`.",
+			"N: with `form_post` it percent-encodes the `state` in the page. *form_post* was tried with a `state` of letters and digits; with PAR required, a response with another `state` is withheld.",
+			"N: by POST it looks for the login application's `g_continue` in the form alone, and the login does not end. `UPSTREAM_AUTHORIZE_METHOD` must stay GET.",
+		},
+		act: actAtGlewlwyd,
 	}
 	s.start = func(t *testing.T, p place) (forget func()) {
 		host, port, _ := net.SplitHostPort(p.addr)

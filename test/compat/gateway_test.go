@@ -3,6 +3,7 @@
 package compat
 
 import (
+	"cmp"
 	"encoding/json"
 	"net"
 	"net/http"
@@ -93,6 +94,22 @@ func (s *site) learn(t testing.TB) {
 	s.issuer, s.endpoint = metadata.Issuer, metadata.PushEndpoint
 }
 
+// ask makes an authorization request, as big as it is tried here, and without what the server itself would lose of it.
+func (s *site) ask() authorization {
+	size := cmp.Or(s.size, bigRequest)
+	if !s.native {
+		return newAuthorization(s.scope, size)
+	}
+	a := newAuthorization(s.scope, cmp.Or(s.sizeAlone, size))
+	if s.losesPlus {
+		a = a.with("state", a.canaries["state"])
+	}
+	if s.losesNonce {
+		a = a.with("nonce", "")
+	}
+	return a
+}
+
 // begin returns what the client sends the browser to: all of a request, or what the push endpoint has given for it.
 func (s *site) begin(t testing.TB, a authorization) request {
 	t.Helper()
@@ -171,7 +188,7 @@ func TestByPOST(t *testing.T) {
 			s.need(t)
 			here := s.behindPargate(t, func(o *proxy.Options) { o.AuthorizeByPOST = true })
 			t.Run("login", func(t *testing.T) {
-				a := newAuthorization(s)
+				a := here.ask()
 				b := newBrowser(t, here.public)
 				here.wantCode(t, b.logIn(person{server: s, reloads: true}, here.begin(t, a)), a)
 				here.wantUnseen(t, b.saw(a))
@@ -205,7 +222,7 @@ var columns = []column{
 const ok = "ok"
 
 func (s *site) login(t *testing.T) string {
-	a := newAuthorization(s.server)
+	a := s.ask()
 	b := newBrowser(t, s.public)
 	e := b.logIn(person{server: s.server}, s.begin(t, a))
 	s.wantCode(t, e, a)
@@ -234,7 +251,7 @@ func (s *site) deny(t *testing.T) string {
 	if s.noDeny != "" {
 		return "–"
 	}
-	a := newAuthorization(s.server)
+	a := s.ask()
 	e := newBrowser(t, s.public).logIn(person{server: s.server, deny: true}, s.begin(t, a))
 	s.wantResponse(t, e, a)
 	if e.params.Get("error") == "" || e.params.Has("code") {
@@ -247,7 +264,7 @@ func (s *site) wrongPassword(t *testing.T) string {
 	if s.noWrong != "" {
 		return "–"
 	}
-	a := newAuthorization(s.server)
+	a := s.ask()
 	e := newBrowser(t, s.public).logIn(person{server: s.server, wrongPassword: true}, s.begin(t, a))
 	s.wantCode(t, e, a)
 	if e.logins == 1 {
@@ -258,9 +275,9 @@ func (s *site) wrongPassword(t *testing.T) string {
 
 func (s *site) secondLogin(t *testing.T) string {
 	b := newBrowser(t, s.public)
-	a := newAuthorization(s.server)
+	a := s.ask()
 	s.wantCode(t, b.logIn(person{server: s.server}, s.begin(t, a)), a)
-	a = newAuthorization(s.server)
+	a = s.ask()
 	b.steps = nil
 	e := b.logIn(person{server: s.server}, s.begin(t, a))
 	s.wantCode(t, e, a)
@@ -274,14 +291,14 @@ func (s *site) secondLogin(t *testing.T) string {
 }
 
 func (s *site) reload(t *testing.T) string {
-	a := newAuthorization(s.server)
+	a := s.ask()
 	e := newBrowser(t, s.public).logIn(person{server: s.server, reloads: true}, s.begin(t, a))
 	s.wantCode(t, e, a)
 	return ok
 }
 
 func (s *site) otherBrowser(t *testing.T) string {
-	a := newAuthorization(s.server)
+	a := s.ask()
 	first := s.begin(t, a)
 	paused := false
 	e := newBrowser(t, s.public).logIn(person{server: s.server, pause: func() {
@@ -297,7 +314,7 @@ func (s *site) otherBrowser(t *testing.T) string {
 }
 
 func (s *site) usedAgain(t *testing.T) string {
-	a := newAuthorization(s.server)
+	a := s.ask()
 	first := s.begin(t, a)
 	b := newBrowser(t, s.public)
 	e := b.logIn(person{server: s.server}, first)
@@ -309,10 +326,10 @@ func (s *site) usedAgain(t *testing.T) string {
 }
 
 func (s *site) notPushed(t *testing.T) string {
-	a := newAuthorization(s.server)
+	a := s.ask()
 	loggedIn := newBrowser(t, s.public)
 	s.wantCode(t, loggedIn.logIn(person{server: s.server}, s.begin(t, a)), a)
-	query := newAuthorization(s.server).form.Encode()
+	query := s.ask().form.Encode()
 	for name, b := range map[string]*browser{"a new browser": newBrowser(t, s.public), "a browser that is logged in": loggedIn} {
 		wantRefusal(t, name, b.follow(b.send(request{method: http.MethodGet, url: s.public + s.authorize + "?" + query})))
 		wantRefusal(t, name+", by POST", b.follow(b.send(request{method: http.MethodPost, url: s.public + s.authorize, body: query})))
@@ -325,7 +342,7 @@ func (s *site) formPostMode(t *testing.T) string { return s.responseMode(t, "for
 func (s *site) fragmentMode(t *testing.T) string { return s.responseMode(t, "fragment", s.fragment) }
 
 func (s *site) responseMode(t *testing.T, mode string, supported bool) string {
-	a := newAuthorization(s.server).with("response_mode", mode)
+	a := s.ask().with("response_mode", mode)
 	if s.escapesState {
 		a = a.with("state", a.canaries["state"])
 	}

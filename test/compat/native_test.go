@@ -23,16 +23,13 @@ func TestNative(t *testing.T) {
 			here := &site{server: s, public: s.at(addr), native: true}
 			here.forget = s.start(t, place{addr: addr, public: here.public})
 			t.Run("login", func(t *testing.T) {
-				a := newAuthorization(s)
-				if s.losesPlus {
-					a = a.with("state", a.canaries["state"])
-				}
+				a := here.ask()
 				b := newBrowser(t, here.public)
 				s.wantTokens(t, here.public, b.logIn(person{server: s}, here.begin(t, a)), a)
 				written.set(s.name, seenNatively, b.saw(a).places())
 			})
 			t.Run("another verifier", func(t *testing.T) {
-				e := newBrowser(t, here.public).logIn(person{server: s}, here.begin(t, newAuthorization(s)))
+				e := newBrowser(t, here.public).logIn(person{server: s}, here.begin(t, here.ask()))
 				if status, _ := s.redeem(t, here.public, e.params.Get("code"), "another-verifier-that-the-client-does-not-know-of"); status == http.StatusOK {
 					t.Error("a code was redeemed with another verifier")
 				}

@@ -18,6 +18,7 @@ func oidcProvider9() *server {
 		authorize: "/auth", token: "/token", metadata: "/",
 		scope: "openid profile", idToken: true, formPost: true, fragment: true,
 		setup: "`features.pushedAuthorizationRequests` off, `provider.proxy = true`",
+		notes: []string{"It gives `iss` itself, and there is no second one."},
 	})
 }
 
@@ -28,6 +29,7 @@ func oidcProvider6() *server {
 		scope: "openid profile", idToken: true, formPost: true, fragment: true, takesPOST: true,
 		noWrong: "its development pages take any password",
 		setup:   "`provider.proxy = true`",
+		notes:   []string{"N: its development pages print the whole request. They are for development; pages of one's own need not."},
 	})
 }
 
@@ -44,6 +46,7 @@ func expressOAuthServer() *server {
 		title: "@node-oauth/express-oauth-server", version: npmVersion("@node-oauth/express-oauth-server"),
 		authorize: "/oauth/authorize", token: "/oauth/token",
 		scope: "openid profile",
+		notes: []string{"A form at its authorization endpoint is the consent. `UPSTREAM_AUTHORIZE_METHOD` must stay GET, or nobody is asked."},
 	})
 }
 

@@ -64,8 +64,9 @@ var documentTemplate string
 
 // row is what the document says of a server.
 type row struct {
-	Title, Version, Setup, Settings, Hidden, Text, SeenNatively, ChangedNatively, Notes string
+	Title, Version, Setup, Settings, Hidden, Text, SeenNatively, ChangedNatively string
 
+	Notes []string
 	Cells []string // by column
 }
 

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -22,15 +23,15 @@ type authorization struct {
 // canary is a text that no encoding changes, but base64 and encryption.
 func canary() string { return "Xq7" + rand.Text()[:16] }
 
-// newAuthorization makes a request of the server's client, of about size bytes.
-func newAuthorization(s *server) authorization {
+// newAuthorization makes a request of the registered client, of about size bytes.
+func newAuthorization(scope string, size int) authorization {
 	a := authorization{verifier: rand.Text() + rand.Text(), canaries: map[string]string{"redirect_uri": "Xq7redirecturi4Wz"}}
 	for _, name := range []string{"state", "nonce", "claims", "authorization_details", "x_hint"} {
 		a.canaries[name] = canary()
 	}
 	a.canaries["code_challenge"] = challengeOf(a.verifier)
 	a.form = url.Values{
-		"client_id": {clientID}, "response_type": {"code"}, "redirect_uri": {redirectURI}, "scope": {s.scope},
+		"client_id": {clientID}, "response_type": {"code"}, "redirect_uri": {redirectURI}, "scope": {scope},
 		"state": {a.canaries["state"] + "+/ =&%7E"}, "nonce": {a.canaries["nonce"]}, "x_hint": {a.canaries["x_hint"]},
 		"code_challenge": {a.canaries["code_challenge"]}, "code_challenge_method": {"S256"},
 	}
@@ -39,10 +40,6 @@ func newAuthorization(s *server) authorization {
 		a.form.Set("authorization_details", `[{"type":"payment","note":"`+a.canaries["authorization_details"]+`","more":"`+filler+`"}]`)
 	}
 	fill("")
-	size := s.size
-	if size == 0 {
-		size = bigRequest
-	}
 	filler := make([]byte, max(0, size-len(a.form.Encode()))/4)
 	rand.Read(filler)
 	fill(hex.EncodeToString(filler))
@@ -54,15 +51,12 @@ func challengeOf(verifier string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// with returns the request with one more parameter.
+// with returns the request with another parameter; an empty value takes it away.
 func (a authorization) with(name, value string) authorization {
-	form := url.Values{name: {value}}
-	for n, v := range a.form {
-		if n != name {
-			form[n] = v
-		}
+	a.form = maps.Clone(a.form)
+	if a.form.Set(name, value); value == "" {
+		a.form.Del(name)
 	}
-	a.form = form
 	return a
 }
 

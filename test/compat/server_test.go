@@ -24,12 +24,13 @@ type server struct {
 
 	ownsHost bool // its issuer is the address that it is asked at, so that pargate must be told PUBLIC_URL
 
-	scope    string // what is pushed
-	idToken  bool   // whether it issues one
-	host     string // what its public address is called; empty: 127.0.0.1
-	user     string // empty: alice
-	password string // empty: the registered one
-	size     int    // bytes of the pushed request; zero: bigRequest
+	scope     string // what is pushed
+	idToken   bool   // whether it issues one
+	host      string // what its public address is called; empty: 127.0.0.1
+	user      string // empty: alice
+	password  string // empty: the registered one
+	size      int    // bytes of the pushed request; zero: bigRequest
+	sizeAlone int    // and of one without pargate, where that is less; zero: the same
 
 	// act says what a person does on a page that the usual rules do not understand; nil, or a zero request: as usual.
 	act func(b *browser, p person, page *page) request
@@ -40,15 +41,16 @@ type server struct {
 	noWrong      string // why there is no wrong password
 	formPost     bool   // answers response_mode=form_post with a page
 	fragment     bool   // answers response_mode=fragment with one
+	takesPOST    bool   // its authorization endpoint takes an authorization request by POST
+	hidden       bool   // its own pages repeat the request in hidden fields
 	escapesState bool   // of a state, form_post gives back only letters and digits as they were
+	losesNonce   bool   // its consent page forgets the nonce
 	losesPlus    bool   // a + in a state comes back as a space
 
 	// What the table says of it.
 
-	setup     string // what was set at the server
-	notes     string // what else is to know; empty: nothing
-	takesPOST bool   // its authorization endpoint takes an authorization request by POST
-	hidden    bool   // its own pages repeat the request in hidden fields
+	setup string   // what was set at the server
+	notes []string // what else is to know
 }
 
 // place is where a server listens, and what it must believe its address to be: the gateway's or its own.
@@ -75,7 +77,7 @@ const bigRequest = 8000
 func servers() []*server {
 	return []*server{
 		oidcProvider9(), oidcProvider6(), oauth2orize(), expressOAuthServer(), zitadelProvider(), zitadelServer(), goOAuth2(),
-		djangoOAuthToolkit(), lemonLDAP(), glewlwyd(), authlib(),
+		djangoOAuthToolkit(), lemonLDAP(), glewlwyd(), authlib(), doorkeeperSession(), doorkeeperAddress(),
 	}
 }
 
