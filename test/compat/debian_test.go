@@ -71,30 +71,27 @@ func authlib() *server {
 }
 
 func doorkeeperSession() *server {
-	return doorkeeper("doorkeeper-session", "Doorkeeper, a login that keeps the request in the session", "session", 1500, 1500,
-		"N: the session is a cookie of 4 KB, and a request of 3 KB does not fit into it.")
+	return doorkeeper("doorkeeper-session", "Doorkeeper, a login that keeps the request in the session", "session", 1500,
+		"N: the session is a cookie of 4 KB, into which a request of 2.5 KB does not fit.")
 }
 
 func doorkeeperAddress() *server {
-	return doorkeeper("doorkeeper-address", "Doorkeeper, a login that keeps the request in its address", "address", 8000, 5000,
-		"puma takes addresses of up to 10 KB, so the login page's must hold the whole request without pargate, and only a reference with it.")
+	return doorkeeper("doorkeeper-address", "Doorkeeper, a login that keeps the request in its address", "address", 0)
 }
 
-func doorkeeper(name, title, remember string, size, sizeAlone int, note string) *server {
+func doorkeeper(name, title, remember string, size int, notes ...string) *server {
 	s := &server{
 		name: name, title: title, version: debianVersion("ruby-doorkeeper"),
 		missing: func() string {
-			for _, library := range []string{"rails", "sqlite3", "doorkeeper/openid_connect", "puma"} {
-				if exec.Command("ruby", "-rrails", "-r"+library, "-e1").Run() != nil {
-					return "ruby's " + library
-				}
+			if exec.Command("ruby", "-rrails", "-rsqlite3", "-rpuma", "-rdoorkeeper/openid_connect", "-e1").Run() != nil {
+				return "rails, sqlite3, puma or doorkeeper-openid_connect of ruby"
 			}
 			return ""
 		},
 		authorize: "/oauth/authorize", token: "/oauth/token", metadata: "/",
-		scope: "openid profile", idToken: true, hidden: true, formPost: true, losesNonce: true, size: size, sizeAlone: sizeAlone,
+		scope: "openid profile", idToken: true, hidden: true, formPost: true, losesNonce: true, size: size,
 		setup: "`protocol` of doorkeeper-openid_connect is the public address's",
-		notes: []string{note, "Its consent page forgets the `nonce`. With pargate the ID token has it.", "*Deny* is a form with `_method=delete`."},
+		notes: append(notes, "Its consent page forgets the `nonce`; with pargate the ID token has it.", "*Deny* is a form with `_method=delete`."),
 	}
 	s.start = func(t *testing.T, p place) (forget func()) {
 		dir := copySetup(t, "doorkeeper", nil)

@@ -94,17 +94,13 @@ func (s *site) learn(t testing.TB) {
 	s.issuer, s.endpoint = metadata.Issuer, metadata.PushEndpoint
 }
 
-// ask makes an authorization request, as big as it is tried here, and without what the server itself would lose of it.
+// ask makes an authorization request, as big as the server takes it, and by itself without what it would lose of it.
 func (s *site) ask() authorization {
-	size := cmp.Or(s.size, bigRequest)
-	if !s.native {
-		return newAuthorization(s.scope, size)
-	}
-	a := newAuthorization(s.scope, cmp.Or(s.sizeAlone, size))
-	if s.losesPlus {
+	a := newAuthorization(s.scope, cmp.Or(s.size, bigRequest))
+	if s.native && s.losesPlus {
 		a = a.with("state", a.canaries["state"])
 	}
-	if s.losesNonce {
+	if s.native && s.losesNonce {
 		a = a.with("nonce", "")
 	}
 	return a

@@ -24,13 +24,12 @@ type server struct {
 
 	ownsHost bool // its issuer is the address that it is asked at, so that pargate must be told PUBLIC_URL
 
-	scope     string // what is pushed
-	idToken   bool   // whether it issues one
-	host      string // what its public address is called; empty: 127.0.0.1
-	user      string // empty: alice
-	password  string // empty: the registered one
-	size      int    // bytes of the pushed request; zero: bigRequest
-	sizeAlone int    // and of one without pargate, where that is less; zero: the same
+	scope    string // what is pushed
+	idToken  bool   // whether it issues one
+	host     string // what its public address is called; empty: 127.0.0.1
+	user     string // empty: alice
+	password string // empty: the registered one
+	size     int    // bytes of the pushed request; zero: bigRequest
 
 	// act says what a person does on a page that the usual rules do not understand; nil, or a zero request: as usual.
 	act func(b *browser, p person, page *page) request
