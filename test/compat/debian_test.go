@@ -129,10 +129,9 @@ func lemonLDAP() *server {
 			if _, err := exec.LookPath("plackup"); err != nil {
 				return "plackup"
 			}
-			for _, module := range []string{"Lemonldap::NG::Portal::Main", "GD::SecurityImage", "Image::Magick", "String::Random", "IO::String"} {
-				if exec.Command("perl", "-M"+module, "-e1").Run() != nil {
-					return "perl's " + module
-				}
+			// The portal needs what its package only recommends.
+			if exec.Command("perl", "-MLemonldap::NG::Portal", "-MGD::SecurityImage", "-MImage::Magick", "-MString::Random", "-MIO::String", "-e1").Run() != nil {
+				return "Lemonldap::NG::Portal, GD::SecurityImage, Image::Magick, String::Random or IO::String of perl"
 			}
 			return ""
 		},
