@@ -73,8 +73,9 @@ func (s *server) redeem(t testing.TB, base, code, verifier string) (status int, 
 	return res.StatusCode, got
 }
 
-// wantTokens redeems the code of a login and checks that what comes of it is what the request asked for.
-func (s *server) wantTokens(t testing.TB, base string, e ending, a authorization) {
+// wantTokens redeems the code of a login and checks that what comes of it is what the request asked for. It returns the
+// claims of the ID token, if there is one.
+func (s *server) wantTokens(t testing.TB, base string, e ending, a authorization) (claims map[string]any) {
 	t.Helper()
 	code := e.params.Get("code")
 	if code == "" {
@@ -92,12 +93,13 @@ func (s *server) wantTokens(t testing.TB, base string, e ending, a authorization
 	}
 	nonce := got.Nonce
 	if s.idToken {
-		claims := claimsOf(t, got.IDToken)
+		claims = claimsOf(t, got.IDToken)
 		nonce, _ = claims["nonce"].(string)
 	}
 	if (s.idToken || nonce != "") && nonce != a.form.Get("nonce") {
 		t.Errorf("nonce = %q, want %q", nonce, a.form.Get("nonce"))
 	}
+	return claims
 }
 
 // claimsOf reads an ID token's claims; its signature is the client's business.

@@ -38,9 +38,10 @@ func (e ending) String() string {
 	return e.mode + " " + e.params.Encode()
 }
 
+// How buttons and links that say no are labelled, and what type a field has that a name is typed into.
 var (
-	saysNo  = regexp.MustCompile(`(?i)^\W*(deny|cancel|refuse|abort|reject|no)\W*$`)
-	isForms = regexp.MustCompile(`^(text|email|)$`)
+	saysNo = regexp.MustCompile(`(?i)^\W*(deny|cancel|refuse|abort|reject|no)\W*$`)
+	isText = regexp.MustCompile(`^(text|email|)$`)
 )
 
 // logIn follows a login from its first request to the authorization response.
@@ -128,7 +129,7 @@ func (b *browser) act(p person, page *page) (next request, isLogin bool) {
 				return "wrong"
 			case f.kind == "password":
 				return p.server.userPassword()
-			case isForms.MatchString(f.kind) && f.value == "":
+			case isText.MatchString(f.kind) && f.value == "":
 				return p.server.userName()
 			}
 			return f.value
@@ -157,6 +158,7 @@ func (b *browser) act(p person, page *page) (next request, isLogin bool) {
 	return request{}, false
 }
 
+// firstOf returns the first button that does not say no; nil: there is none.
 func firstOf(buttons []field) *field {
 	for i, button := range buttons {
 		if !saysNo.MatchString(button.label) {

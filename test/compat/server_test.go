@@ -3,6 +3,7 @@
 package compat
 
 import (
+	"cmp"
 	"net"
 	"testing"
 )
@@ -20,7 +21,7 @@ type server struct {
 
 	authorize string // the path of its authorization endpoint
 	token     string // and of its token endpoint
-	metadata  string // the path of the issuer under which its metadata lies, "/" for none; empty: it publishes none
+	metadata  string // the path of its issuer, "/" when that has none; empty: it publishes no metadata
 
 	ownsHost bool // its issuer is the address that it is asked at, so that pargate must be told PUBLIC_URL
 
@@ -89,19 +90,9 @@ func (s *server) at(addr string) string {
 	return "http://" + net.JoinHostPort(s.host, port)
 }
 
-func (s *server) userName() string {
-	if s.user != "" {
-		return s.user
-	}
-	return userName
-}
+func (s *server) userName() string { return cmp.Or(s.user, userName) }
 
-func (s *server) userPassword() string {
-	if s.password != "" {
-		return s.password
-	}
-	return userPassword
-}
+func (s *server) userPassword() string { return cmp.Or(s.password, userPassword) }
 
 // need skips the test when the machine lacks what the server needs.
 func (s *server) need(t *testing.T) {
