@@ -64,8 +64,7 @@ func (s *Server) readWholeRequest(r *http.Request) (bool, error) {
 		return false, err
 	}
 	names := authorizationNames(x.form)
-	isToken := occurrences(x.form, "grant_type") > 0
-	return !isToken && names[oauth.ParamClientID] && (names[oauth.ParamResponseType] || names[oauth.ParamRedirectURI]), nil
+	return names[oauth.ParamClientID] && (names[oauth.ParamResponseType] || names[oauth.ParamRedirectURI]), nil
 }
 
 // bind makes the request to be sent upstream: what was pushed has its pushed value, and nothing of an authorization

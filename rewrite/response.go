@@ -40,17 +40,14 @@ type Response struct {
 // ParseResponse reads an absolute location and reports whether it carries an authorization response at all. One that
 // leads nowhere that can be told carries one as well.
 func ParseResponse(location string) (Response, bool) {
-	location = withoutBlanks(location)
-	// A bad escape in the fragment hides no response: net/url would refuse it, browsers do not.
-	before, fragment, _ := strings.Cut(location, "#")
-	target, err := url.Parse(withPlainSlashes(before))
-	if err != nil {
-		target = nil
-	} else if !target.IsAbs() {
+	r, ok := leadingTo(location)
+	if !ok {
 		return Response{}, false
 	}
+	before, fragment, _ := strings.Cut(r.location, "#")
 	_, query, _ := strings.Cut(before, "?")
-	r, inFragment := Response{location: location, target: target}, Response{location: location, target: target, fragment: true}
+	inFragment := r
+	inFragment.fragment = true
 	foundInQuery, foundInFragment := r.read(StrictPairs(query)), inFragment.read(StrictPairs(fragment))
 	if !foundInQuery {
 		return inFragment, foundInFragment
@@ -59,18 +56,25 @@ func ParseResponse(location string) (Response, bool) {
 	return r, true
 }
 
+// leadingTo returns a response without parameters that goes to location, which must be absolute.
+func leadingTo(location string) (Response, bool) {
+	location = withoutBlanks(location)
+	// A bad escape in the fragment hides no response: net/url would refuse it, browsers do not.
+	before, _, _ := strings.Cut(location, "#")
+	target, err := url.Parse(withPlainSlashes(before))
+	if err != nil {
+		return Response{location: location}, true
+	}
+	return Response{location: location, target: target}, target.IsAbs()
+}
+
 // ParseForm reads a form that leads to the absolute address action as an authorization response by form_post (OAuth 2.0
 // Form Post Response Mode §2) and reports whether it carries one at all.
 func ParseForm(action string, fields []Field) (Response, bool) {
-	action = withoutBlanks(action)
-	before, _, _ := strings.Cut(action, "#")
-	target, err := url.Parse(withPlainSlashes(before))
-	if err != nil {
-		target = nil
-	} else if !target.IsAbs() {
+	r, ok := leadingTo(action)
+	if !ok {
 		return Response{}, false
 	}
-	r := Response{location: action, target: target}
 	found := r.read(func(yield func(Pair) bool) {
 		for _, field := range fields {
 			if field.Value == "" { // a page may have a field of that name to be filled in
