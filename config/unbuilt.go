@@ -29,8 +29,6 @@ var notBuilt = []missing{
 	{"REDIS_CERT_FILE", "", nil},
 	{"REDIS_KEY_FILE", "", nil},
 	{"REDIS_WAIT_REPLICAS", "", only("0")},
-	{"TLS_CERT_FILE", "", nil},
-	{"TLS_KEY_FILE", "", nil},
 	{"TLS_CLIENT_CA_FILE", "", nil},
 	{"OTEL_EXPORTER_OTLP_ENDPOINT", "", nil},
 	{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "", nil},

@@ -57,6 +57,7 @@ func (c *checker) dependentDefaults() {
 func (c *checker) settings() {
 	c.urls()
 	c.listeners()
+	c.certificates()
 	c.paths()
 	c.resumeParams()
 	c.responses()
@@ -168,7 +169,8 @@ func (c *checker) proxies() {
 }
 
 func (c *checker) clients() {
-	for setting, path := range map[string]string{"CLIENTS_FILE": c.cfg.ClientsFile, "UPSTREAM_CA_FILE": c.cfg.UpstreamCAFile} {
+	for setting, path := range map[string]string{"CLIENTS_FILE": c.cfg.ClientsFile, "UPSTREAM_CA_FILE": c.cfg.UpstreamCAFile,
+		"TLS_CERT_FILE": c.cfg.TLSCertFile, "TLS_KEY_FILE": c.cfg.TLSKeyFile} {
 		if path == "" {
 			continue
 		}
@@ -184,6 +186,16 @@ func (c *checker) clients() {
 		c.fail("CLIENTS_FILE", "is not set, and %s=file needs it", c.env.name("CLIENT_AUTH"))
 	case AuthAuto:
 		c.warn("CLIENTS_FILE", "is not set: nobody can push.")
+	}
+}
+
+// certificates checks that a certificate has its key.
+func (c *checker) certificates() {
+	if c.cfg.TLSCertFile != "" && c.cfg.TLSKeyFile == "" {
+		c.fail("TLS_CERT_FILE", "is set, but %s is not; set both or neither", c.env.name("TLS_KEY_FILE"))
+	}
+	if c.cfg.TLSKeyFile != "" && c.cfg.TLSCertFile == "" {
+		c.fail("TLS_KEY_FILE", "is set, but %s is not; set both or neither", c.env.name("TLS_CERT_FILE"))
 	}
 }
 

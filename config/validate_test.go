@@ -220,8 +220,8 @@ func TestUnbuiltSettingsAreRefused(t *testing.T) {
 		"ASSERTION_AUDIENCE=rfc9126": "is", "ASSERTION_AUDIENCE=issuer": "is", "PROBE_ACCEPT=x": "is",
 		"PROFILE=fapi2": "is", "CLIENT_CERT_HEADER=X": "is",
 		"REDIS_MODE=sentinel": "sentinel and cluster are", "REDIS_MODE=cluster": "sentinel and cluster are", "REDIS_CA_FILE=x": "is",
-		"REDIS_CERT_FILE=x": "is", "REDIS_KEY_FILE=x": "is", "REDIS_WAIT_REPLICAS=1": "is", "TLS_CERT_FILE=x": "is",
-		"TLS_KEY_FILE=x": "is", "TLS_CLIENT_CA_FILE=x": "is", "LISTEN_ADDR=unix:/run/x": "unix: is",
+		"REDIS_CERT_FILE=x": "is", "REDIS_KEY_FILE=x": "is", "REDIS_WAIT_REPLICAS=1": "is",
+		"TLS_CLIENT_CA_FILE=x": "is", "LISTEN_ADDR=unix:/run/x": "unix: is",
 		"OTEL_EXPORTER_OTLP_ENDPOINT=http://o": "is", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://o": "is",
 	} {
 		name, _, _ := strings.Cut(set, "=")
@@ -241,6 +241,14 @@ func TestOrigins(t *testing.T) {
 		}
 		expect(t, want, "CORS_ORIGINS="+value)
 	}
+}
+
+func TestACertificateNeedsItsKey(t *testing.T) {
+	t.Parallel()
+	existing := file(t, "x")
+	expect(t, "TLS_CERT_FILE is set, but TLS_KEY_FILE is not; set both or neither", "TLS_CERT_FILE="+existing)
+	expect(t, "TLS_KEY_FILE is set, but TLS_CERT_FILE is not; set both or neither", "TLS_KEY_FILE="+existing)
+	expect(t, "", "TLS_CERT_FILE="+existing, "TLS_KEY_FILE="+existing)
 }
 
 func TestWarnings(t *testing.T) {

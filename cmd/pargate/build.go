@@ -17,14 +17,15 @@ import (
 	"pargate/pushstore"
 )
 
-// clientsInterval is how often the client file is read again, to see whether it has changed.
-const clientsInterval = 2 * time.Second
+// filesInterval is how often the client file and the certificate are read again, to see whether they have changed.
+const filesInterval = 2 * time.Second
 
 // gateway is what the settings make, ready to serve.
 type gateway struct {
 	server  *proxy.Server
 	clients *client.Registry // nil: no client file
 	redis   *pushstore.Redis // nil: memory
+	keys    *keyPair         // nil: plain HTTP
 }
 
 // build makes a gateway out of settings that have been checked. It opens no connection. An error is one of the
@@ -44,6 +45,10 @@ func build(cfg *config.Config, log *zap.Logger) (*gateway, error) {
 	}
 	roots, err := certificates(cfg.UpstreamCAFile)
 	note("UPSTREAM_CA_FILE", err)
+	if cfg.TLSCertFile != "" {
+		g.keys, err = loadKeyPair(cfg.TLSCertFile, cfg.TLSKeyFile)
+		note("TLS_CERT_FILE", err)
+	}
 	store, err := g.openStore(cfg)
 	note("REDIS_URL", err)
 	if len(problems) > 0 {
@@ -106,6 +111,9 @@ func (g *gateway) startBackground(ctx context.Context, log *zap.Logger) (end fun
 	if g.clients != nil {
 		running.Go(func() { g.watchClients(ctx, log) })
 	}
+	if g.keys != nil {
+		running.Go(func() { g.keys.watch(ctx, filesInterval, log) })
+	}
 	if g.redis != nil {
 		running.Go(func() { describeRedis(ctx, g.redis, log) })
 	}
@@ -116,7 +124,7 @@ func (g *gateway) startBackground(ctx context.Context, log *zap.Logger) (end fun
 }
 
 func (g *gateway) watchClients(ctx context.Context, log *zap.Logger) {
-	g.clients.Watch(ctx, clientsInterval, func(err error) {
+	g.clients.Watch(ctx, filesInterval, func(err error) {
 		if err != nil {
 			log.Error("client file refused; the clients read before stay", zap.Error(err))
 			return

@@ -93,9 +93,14 @@ func serveOn(ctx context.Context, listeners []listener, cfg *config.Config, g *g
 	failed := make(chan error, len(listeners))
 	for i, l := range listeners {
 		s := newHTTPServer(handlers[i], log)
+		serve := s.Serve
+		if g.keys != nil && l.setting == "LISTEN_ADDR" {
+			s.TLSConfig = g.keys.config()
+			serve = func(l net.Listener) error { return s.ServeTLS(l, "", "") }
+		}
 		servers, addresses[i] = append(servers, s), l.Addr().String()
 		go func() {
-			if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			if err := serve(l); !errors.Is(err, http.ErrServerClosed) {
 				failed <- fmt.Errorf("%s: %w", l.setting, err)
 			}
 		}()

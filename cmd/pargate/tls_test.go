@@ -12,7 +12,9 @@ import (
 	"log"
 	"math/big"
 	"net"
+	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -101,5 +103,80 @@ func TestTheUpstreamsCertificateIsVerified(t *testing.T) {
 		if code, stdout, _ := call(t, environ, "check", "--connect"); code != exitFailure || !matchLines(stdout, "^fail  upstream: .*certificate") {
 			t.Errorf("%s: check --connect: %d %s", name, code, stdout)
 		}
+	}
+}
+
+// keyFiles writes a certificate and its key, and returns what writes others in their place.
+func keyFiles(t *testing.T) (environ []string, replace func(tls.Certificate)) {
+	t.Helper()
+	cert, key := writeFile(t, ""), writeFile(t, "")
+	replace = func(pair tls.Certificate) {
+		der, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for file, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: pair.Certificate[0]}, key: {Type: "PRIVATE KEY", Bytes: der}} {
+			if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return []string{"TLS_CERT_FILE=" + cert, "TLS_KEY_FILE=" + key}, replace
+}
+
+func TestTheListenersCertificateIsReadAgain(t *testing.T) {
+	t.Parallel()
+	first, second := newAuthority(t), newAuthority(t)
+	environ, replace := keyFiles(t)
+	replace(first.server)
+	up := upstream.New(t)
+	s := start(t, append(environ, "UPSTREAM_URL="+up.URL)...)
+	public := strings.Replace(s.public, "http://", "https://", 1)
+	up.SetIssuer(public)
+	s.waitReady(t)
+
+	get := func(trusted authority, change func(*tls.Config)) (*http.Response, error) {
+		roots := x509.NewCertPool()
+		roots.AppendCertsFromPEM([]byte(trusted.pem))
+		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true, DisableKeepAlives: true}
+		if change != nil {
+			change(transport.TLSClientConfig)
+		}
+		defer transport.CloseIdleConnections()
+		res, err := (&http.Client{Transport: transport}).Get(public + "/page")
+		if err == nil {
+			res.Body.Close()
+		}
+		return res, err
+	}
+	res, err := get(first, nil)
+	if err != nil || res.StatusCode != 200 || res.ProtoMajor != 2 {
+		t.Fatalf("%v %v", res, err)
+	}
+	if _, err := get(first, func(c *tls.Config) { c.MaxVersion = tls.VersionTLS11; c.MinVersion = tls.VersionTLS10 }); err == nil {
+		t.Error("TLS 1.1 is served")
+	}
+	if status, _ := getText(t, s.public+"/page"); status != 400 {
+		t.Errorf("plain HTTP: %d", status)
+	}
+
+	broken := first.server
+	broken.PrivateKey = newKey(t)
+	replace(broken)
+	const refused = "certificate refused; the one read before stays"
+	harness.WaitFor(t, "the refusal", func() bool { return s.logs.field(refused, "error") != "" })
+	if _, err := get(first, nil); err != nil {
+		t.Errorf("after a broken pair: %v", err)
+	}
+	replace(second.server)
+	harness.WaitFor(t, "the new certificate", func() bool { _, err := get(second, nil); return err == nil })
+}
+
+func TestABrokenCertificateIsToldAtStart(t *testing.T) {
+	t.Parallel()
+	file := writeFile(t, "no PEM")
+	code, _, stderr := call(t, []string{"UPSTREAM_URL=http://127.0.0.1:1", "TLS_CERT_FILE=" + file, "TLS_KEY_FILE=" + file}, "check")
+	if code != exitConfig || !matchLines(stderr, "TLS_CERT_FILE: .*failed to find any PEM data") {
+		t.Errorf("%d %s", code, stderr)
 	}
 }

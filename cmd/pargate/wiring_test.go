@@ -52,6 +52,8 @@ var wiredElsewhere = map[string]string{
 	"LOG_FORMAT":                "TestLogFormat",
 	"CLIENTS_FILE":              "TestTheClientFileIsReadAgain",
 	"UPSTREAM_CA_FILE":          "TestTheUpstreamsCertificateIsVerified",
+	"TLS_CERT_FILE":             "TestTheListenersCertificateIsReadAgain",
+	"TLS_KEY_FILE":              "the same",
 	"CLIENT_AUTH":               "TestSettingsWithOneValueAreTaken: what is built of it changes nothing",
 	"REDIS_URL":                 "TestRedisIsReachedAsTheSettingsSay",
 	"REDIS_USERNAME":            "the same",

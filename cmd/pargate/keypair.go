@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// keyPair is the listener's certificate and its key. It follows its files: whoever renews the certificate need not
+// restart anything, and a new pair that is broken keeps the old one.
+type keyPair struct {
+	certFile, keyFile string
+	read              [sha256.Size]byte // digest of the contents as last read, also when they were refused
+	current           atomic.Pointer[tls.Certificate]
+}
+
+// loadKeyPair reads the pair for the first time.
+func loadKeyPair(certFile, keyFile string) (*keyPair, error) {
+	k := &keyPair{certFile: certFile, keyFile: keyFile}
+	_, err := k.reload()
+	return k, err
+}
+
+// reload reads the files again and reports whether there is another pair now.
+func (k *keyPair) reload() (changed bool, err error) {
+	cert, certErr := os.ReadFile(k.certFile)
+	key, keyErr := os.ReadFile(k.keyFile)
+	if err := errors.Join(certErr, keyErr); err != nil {
+		return false, err
+	}
+	digest := sha256.Sum256(append(append(cert[:len(cert):len(cert)], 0), key...))
+	if digest == k.read {
+		return false, nil
+	}
+	k.read = digest
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return false, fmt.Errorf("%s with %s: %w", k.certFile, k.keyFile, err)
+	}
+	k.current.Store(&pair)
+	return true, nil
+}
+
+// watch reads the files every interval until ctx ends. It compares contents, because watching a file misses the links
+// that Kubernetes swaps.
+func (k *keyPair) watch(ctx context.Context, interval time.Duration, log *zap.Logger) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	last := ""
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		changed, err := k.reload()
+		switch {
+		case changed:
+			log.Info("certificate read again", zap.Time("not_after", k.current.Load().Leaf.NotAfter))
+			last = ""
+		case err != nil && err.Error() != last:
+			// While a pair is being written, its halves may not fit; that is told once and read again.
+			log.Error("certificate refused; the one read before stays", zap.Error(err))
+			last = err.Error()
+		}
+	}
+}
+
+// config is the listener's TLS.
+func (k *keyPair) config() *tls.Config {
+	return &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return k.current.Load(), nil },
+	}
+}
