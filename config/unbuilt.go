@@ -20,7 +20,6 @@ var notBuilt = []missing{
 	{"LISTEN_ADDR", socketPrefix, func(v string) bool { return !strings.HasPrefix(v, socketPrefix) }},
 	{"UPSTREAM_DRY_RUN", "", only("false")},
 	{"CLIENT_AUTH", "upstream", only("auto", "file")},
-	{"ASSERTION_AUDIENCE", "", nil},
 	{"PROBE_ACCEPT", "", nil},
 	{"PROFILE", "", nil},
 	{"CLIENT_CERT_HEADER", "", nil},

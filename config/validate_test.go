@@ -217,8 +217,8 @@ func TestUnbuiltSettingsAreRefused(t *testing.T) {
 	t.Parallel()
 	for set, what := range map[string]string{
 		"UPSTREAM_DRY_RUN=true": "is", "CLIENT_AUTH=upstream": "upstream is",
-		"ASSERTION_AUDIENCE=rfc9126": "is", "ASSERTION_AUDIENCE=issuer": "is", "PROBE_ACCEPT=x": "is",
-		"PROFILE=fapi2": "is", "CLIENT_CERT_HEADER=X": "is",
+		"PROBE_ACCEPT=x": "is",
+		"PROFILE=fapi2":  "is", "CLIENT_CERT_HEADER=X": "is",
 		"REDIS_MODE=sentinel": "sentinel and cluster are", "REDIS_MODE=cluster": "sentinel and cluster are", "REDIS_CA_FILE=x": "is",
 		"REDIS_CERT_FILE=x": "is", "REDIS_KEY_FILE=x": "is", "REDIS_WAIT_REPLICAS=1": "is",
 		"TLS_CLIENT_CA_FILE=x": "is", "LISTEN_ADDR=unix:/run/x": "unix: is",

@@ -15,6 +15,7 @@ type endpoints struct {
 	places         *paths
 	authorize      []string          // the authorization endpoints' paths
 	authorizeQuery map[string]string // by path: the query that an endpoint's own URL has
+	token          string            // the token endpoint's URL, as clients know it; empty: not known
 	push           string            // the push endpoint's path; empty when the upstream's own has that path
 	native         string            // the upstream's own push endpoint, when it has one
 	oidc, oauth    *patched          // nil: passed through

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -102,6 +103,12 @@ func readAtMost(r *http.Request, limit int64) ([]byte, error) {
 	return body, nil
 }
 
+// authenticator decides whether a push comes from its client.
+type authenticator interface {
+	// Authenticate returns the client that cred proves to the server at; the error is one to tell (*oauth.Error).
+	Authenticate(ctx context.Context, cred client.Credentials, at client.Server) (*client.Client, error)
+}
+
 // authenticate returns the client that pushes. Only clients that exist have a bucket of their own, so that made-up
 // names take nobody's place.
 func (s *Server) authenticate(r *http.Request, cred client.Credentials) (*client.Client, error) {
@@ -112,7 +119,11 @@ func (s *Server) authenticate(r *http.Request, cred client.Credentials) (*client
 	if ok, wait := s.limiter.allow(name, exchangeOf(r).origin.network()); !ok {
 		return nil, oauth.TooManyRequests(wait)
 	}
-	return s.Clients.Authenticate(cred)
+	if s.ClientCertificate != nil {
+		cred.Certificate = s.ClientCertificate(r)
+	}
+	e := exchangeOf(r).endpoints
+	return s.clientAuth.Authenticate(r.Context(), cred, client.Server{Issuer: e.issuer, TokenEndpoint: e.token, PushEndpoint: e.pushURL()})
 }
 
 // withClientID puts the client_id into a request whose client has named itself in the Authorization header alone.

@@ -48,6 +48,9 @@ func (i Issuer) resolve(oidc, oauth *document, pol policy) (*endpoints, error) {
 		if doc.PushEndpoint != "" {
 			e.native = doc.PushEndpoint
 		}
+		if e.token == "" {
+			e.token = doc.TokenEndpoint
+		}
 	}
 	issuerPath := strings.TrimSuffix(issuer.EscapedPath(), "/")
 	exact, err := i.place(e, issuerPath, found...)
@@ -125,6 +128,9 @@ func (i Issuer) place(e *endpoints, issuerPath string, found ...*document) (map[
 	}
 	if i.TokenPath != "" {
 		exact[i.TokenPath] = atExempt
+		if e.token == "" {
+			e.token = e.public.String() + i.TokenPath
+		}
 	}
 	for _, p := range e.authorize {
 		exact[p] = atAuthorize

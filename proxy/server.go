@@ -26,6 +26,12 @@ type Options struct {
 	Clients *client.Registry // nil: there are none, and nobody can push
 	Log     *zap.Logger      // nil: no log
 
+	Audience            client.Audience                         // of client assertions; empty means client.AudienceRFC9126
+	ClientCertificate   func(*http.Request) *client.Certificate // with which the client has opened the connection, nil when with none; nil: nobody has
+	ClientRoots         *x509.CertPool                          // authorities that issue clients' certificates; nil: none does
+	AllowPrivateKeySets bool                                    // a jwks_uri may lead to loopback and private addresses
+	KeySetRoots         *x509.CertPool                          // authorities for a jwks_uri; nil: the system's
+
 	PARRequired   bool          // of every client; a client may require it for itself
 	PushLifetime  time.Duration // expires_in, in whole seconds; zero means 60 s
 	FlowLifetime  time.Duration // how long a login may take, and the cookie's life; zero means 30 min
@@ -53,6 +59,7 @@ type Options struct {
 type Server struct {
 	Options
 	upstream   *upstream
+	clientAuth authenticator
 	proxy      *httputil.ReverseProxy
 	cookieJars map[string]*cookieJar // by the scheme of the public origin
 	proxies    trustedProxies
@@ -79,6 +86,13 @@ func New(o Options) (*Server, error) {
 		resume[name] = true
 	}
 	s.vocabulary = newVocabulary(resume)
+	var err error
+	if s.clientAuth, err = client.NewAuthenticator(client.Options{
+		Clients: o.Clients, Marks: o.Store, Log: o.Log, Audience: o.Audience, Roots: o.ClientRoots,
+		AllowPrivateKeySets: o.AllowPrivateKeySets, KeySetRoots: o.KeySetRoots, Now: o.Now,
+	}); err != nil {
+		return nil, err
+	}
 	transport := newTransport(o.UpstreamTimeout, o.UpstreamRoots)
 	s.upstream = &upstream{
 		issuer: o.Issuer,
@@ -98,6 +112,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Clients == nil {
 		o.Clients = new(client.Registry)
+	}
+	if o.Audience == "" {
+		o.Audience = client.AudienceRFC9126
 	}
 	if o.PushLifetime == 0 {
 		o.PushLifetime = time.Minute

@@ -20,6 +20,12 @@ import (
 // filesInterval is how often the client file and the certificate are read again, to see whether they have changed.
 const filesInterval = 2 * time.Second
 
+// noCertificates are the methods of clients that need a certificate, and why none can be registered for them.
+var noCertificates = map[string]string{
+	client.MethodTLS:           "needs a certificate of the client's, and there is no setting yet that makes pargate see one",
+	client.MethodSelfSignedTLS: "needs a certificate of the client's, and there is no setting yet that makes pargate see one",
+}
+
 // gateway is what the settings make, ready to serve.
 type gateway struct {
 	server  *proxy.Server
@@ -40,7 +46,7 @@ func build(cfg *config.Config, log *zap.Logger) (*gateway, error) {
 	}
 	var err error
 	if cfg.ClientsFile != "" {
-		g.clients, err = client.Load(cfg.ClientsFile)
+		g.clients, err = client.LoadWithout(cfg.ClientsFile, noCertificates)
 		note("CLIENTS_FILE", err)
 	}
 	roots, err := certificates(cfg.UpstreamCAFile)
@@ -60,6 +66,7 @@ func build(cfg *config.Config, log *zap.Logger) (*gateway, error) {
 			AuthorizePaths: cfg.AuthorizePath, TokenPath: cfg.TokenPath,
 		},
 		Store: store, Clients: g.clients, Log: log,
+		Audience:    client.Audience(cfg.AssertionAudience),
 		PARRequired: cfg.PARRequired, PushLifetime: cfg.PARTTL, FlowLifetime: cfg.FlowTTL,
 		MaxPushBytes: int64(cfg.PARMaxBytes), MaxQueryBytes: int64(cfg.UpstreamMaxRequest), PushRate: float64(cfg.RateLimit), CORSOrigins: cfg.CORSOrigins,
 		PatchMetadata: cfg.MetadataPatch, AddIssuer: cfg.ResponseISS != config.ISSOff,

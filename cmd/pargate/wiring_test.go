@@ -28,6 +28,7 @@ var wired = []struct{ setting, value, field, want string }{
 	{"PAR_PATH", "/realm/push", "Issuer.PushPath", "/realm/push"},
 	{"AUTHORIZE_PATH", "/auth,/oauth/start", "Issuer.AuthorizePaths", "[/auth /oauth/start]"},
 	{"TOKEN_PATH", "/oauth/token", "Issuer.TokenPath", "/oauth/token"},
+	{"ASSERTION_AUDIENCE", "issuer", "Audience", "issuer"},
 	{"PAR_REQUIRED", "true", "PARRequired", "true"},
 	{"PAR_TTL", "17s", "PushLifetime", "17s"},
 	{"FLOW_TTL", "19m", "FlowLifetime", "19m0s"},
@@ -86,7 +87,8 @@ func TestUnsetSettingsMeanTheirDefaults(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{
 		"Issuer.UpstreamURL": "http://127.0.0.1:1", "Issuer.PublicURL": "<nil>", "Issuer.PushPath": "", "Issuer.AuthorizePaths": "[]",
-		"Issuer.TokenPath": "", "PARRequired": "false", "PushLifetime": "1m0s", "FlowLifetime": "30m0s", "MaxPushBytes": "65536",
+		"Issuer.TokenPath": "", "Audience": "rfc9126", "ClientCertificate": "<nil>", "ClientRoots": "<nil>", "AllowPrivateKeySets": "false",
+		"KeySetRoots": "<nil>", "PARRequired": "false", "PushLifetime": "1m0s", "FlowLifetime": "30m0s", "MaxPushBytes": "65536",
 		"MaxQueryBytes": "8192", "PushRate": "50", "CORSOrigins": "[]", "PatchMetadata": "true", "AddIssuer": "true", "Advertise": "false", "AuthorizeByPOST": "false", "ResumeParams": "[]",
 		"TrustedProxies": "[]", "UpstreamTimeout": "30s", "BodyTimeout": "10s", "UpstreamRoots": "<nil>",
 	}
@@ -163,7 +165,7 @@ func TestSettingsWithOneValueAreTaken(t *testing.T) {
 	t.Parallel()
 	clients := writeFile(t, "[]")
 	environ := []string{"UPSTREAM_AUTHORIZE_METHOD=GET", "UPSTREAM_DRY_RUN=false", "REDIS_WAIT_REPLICAS=0", "REDIS_URL=redis://127.0.0.1:1",
-		"REDIS_MODE=standalone", "CLIENT_AUTH=file", "CLIENTS_FILE=" + clients, "RESPONSE_ISS=add"}
+		"REDIS_MODE=standalone", "CLIENT_AUTH=file", "CLIENTS_FILE=" + clients, "ASSERTION_AUDIENCE=rfc9126", "RESPONSE_ISS=add"}
 	if got, want := options(t, environ...), options(t); !maps.Equal(got, want) {
 		t.Errorf("got %v\nwant %v", got, want)
 	}

@@ -1,102 +1,276 @@
 package client
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
+	"cmp"
+	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
+
+	"go.uber.org/zap"
 
 	"pargate/proxy/oauth"
 )
 
-type secretDigest [sha256.Size]byte
+// marker remembers across replicas which assertions were used.
+type marker interface {
+	// Mark reports whether id is seen for the first time within life.
+	Mark(ctx context.Context, id string, life time.Duration) (first bool, err error)
+}
 
-func digestOf(secret string) secretDigest { return sha256.Sum256([]byte(secret)) }
+// Options are what an Authenticator is made of. Fields without a stated zero value are required.
+type Options struct {
+	Clients *Registry
+	Marks   marker
+	Log     *zap.Logger // nil: no log
 
-// nobody is compared with when the client is unknown, so that the answer takes the same work.
-var nobody = &Client{AuthMethods: []string{MethodBasic, MethodPost}}
+	Audience Audience       // of assertions, where a client has none of its own; empty means AudienceRFC9126
+	Roots    *x509.CertPool // authorities that issue certificates for tls_client_auth; nil: none does
 
-// Authenticate returns the client that cred proves (RFC 9126 §2.1, step 1). Every failure is invalid_client in
-// one wording; only who has the right secret is told that the method is the wrong one.
-func (r *Registry) Authenticate(cred Credentials) (*Client, error) {
-	named, err := r.identify(cred)
+	AllowPrivateKeySets bool           // a jwks_uri may lead to loopback and private addresses
+	KeySetRoots         *x509.CertPool // authorities for a jwks_uri; nil: the system's
+
+	Now func() time.Time // nil: time.Now
+}
+
+// Authenticator authenticates the clients of a registry. What fails is told to everybody in one wording, whether the
+// client exists or not, and after the same work; only who has proven to be a client is told what else is wrong.
+type Authenticator struct {
+	Options
+	verified *verifiedSecrets
+	hashing  chan struct{} // one for each computation of a hash
+	decoys   *decoys
+	fetcher  *fetcher
+	work     func(string) // counts in tests what is dear; nil: nobody does
+}
+
+// What is dear, and counted.
+const (
+	workHash      = "hash"
+	workSignature = "signature"
+	workChain     = "chain"
+)
+
+// maxHashing bounds the hashes that are computed at once: each may take 128 MiB.
+const (
+	maxHashing  = 4
+	maxHashWait = 2 * time.Second
+)
+
+// NewAuthenticator returns an authenticator. It opens no connection.
+func NewAuthenticator(o Options) (*Authenticator, error) {
+	switch {
+	case o.Clients == nil:
+		return nil, errors.New("client: no registry")
+	case o.Marks == nil:
+		return nil, errors.New("client: no marks")
+	}
+	o.Log = cmp.Or(o.Log, zap.NewNop())
+	o.Audience = cmp.Or(o.Audience, AudienceRFC9126)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	decoys, err := newDecoys()
+	return &Authenticator{
+		Options: o, verified: newVerifiedSecrets(), decoys: decoys,
+		hashing: make(chan struct{}, min(maxHashing, runtime.GOMAXPROCS(0))),
+		fetcher: newFetcher(newOutsideTransport(o.KeySetRoots, o.AllowPrivateKeySets)),
+	}, err
+}
+
+// nobody stands for a client that does not exist.
+var nobody = new(Client)
+
+// Authenticate returns the client that cred proves (RFC 9126 §2.1, step 1).
+func (a *Authenticator) Authenticate(ctx context.Context, cred Credentials, at Server) (*Client, error) {
+	// 1. Who it says it is.
+	ids, err := cred.clientIDs()
 	if err != nil {
 		return nil, err
 	}
-	// Two clients may be called alike in the two encodings of Basic: the one with this secret is meant.
-	known, proven := len(named) > 0, false
-	c := nobody
-	for i, candidate := range append(named, nobody) {
-		matches := candidate.matchesSecret(cred.proof.value().secrets) && i < len(named)
-		if i == 0 || matches && !proven {
-			c, proven = candidate, matches
+
+	// 2. Whether that is so. Two clients may be called alike in the two encodings of Basic: the one that is proven is meant.
+	var c *Client
+	var method string
+	var reasons []error
+	for _, id := range ids {
+		candidate := cmp.Or(a.Clients.Lookup(id), nobody)
+		proven, reason := a.prove(ctx, candidate, cred)
+		if reason == nil {
+			c, method = candidate, proven
+			break
+		}
+		reasons = append(reasons, reason)
+	}
+	if c == nil {
+		return nil, asFailure(cred, reasons)
+	}
+
+	// 3. Whether it may prove itself so.
+	if !c.uses(method) {
+		return nil, oauth.InvalidClient(fmt.Sprintf("%s was used, but this client is registered for %s",
+			method, strings.Join(c.AuthMethods, " or ")), cred.Challenged())
+	}
+	if cred.proof.value().secrets != nil || method == MethodSecretJWT {
+		if !c.secretExpires.IsZero() && !a.Now().Before(c.secretExpires) {
+			return nil, oauth.InvalidClient("the client_secret has expired", cred.Challenged())
 		}
 	}
-	allowed := slices.Contains(c.AuthMethods, cred.Method)
-	switch {
-	case cred.Method == MethodNone && known && allowed:
-		return c, nil
-	case proven && allowed:
-		return c, nil
-	case proven:
-		return nil, oauth.InvalidClient(fmt.Sprintf("%s was used, but this client is registered for %s",
-			cred.Method, strings.Join(c.AuthMethods, " or ")), cred.Challenged())
+
+	// 4. Whether the assertion is for here, for now, and for once.
+	if s := cred.proof.value().assertion; s != nil {
+		if err := a.accept(ctx, c, s, at); err != nil {
+			return nil, err
+		}
 	}
-	return nil, oauth.InvalidClient("client authentication failed", cred.Challenged()).Because(reason(cred, known, allowed))
+	return c, nil
 }
 
-// Identify returns the client that cred names, proven or not; nil when there is none.
-func (r *Registry) Identify(cred Credentials) *Client {
-	if named, _ := r.identify(cred); len(named) > 0 {
-		return named[0]
+// asFailure tells every failure alike. Trouble of ours is another thing.
+func asFailure(cred Credentials, reasons []error) error {
+	for _, reason := range reasons {
+		var told *oauth.Error
+		if errors.As(reason, &told) {
+			return told
+		}
+	}
+	i := max(0, slices.IndexFunc(reasons, func(err error) bool { return !errors.Is(err, errUnknown) }))
+	return oauth.InvalidClient("client authentication failed", cred.Challenged()).Because(reasons[i])
+}
+
+var errUnknown = errors.New("unknown client")
+
+// prove returns the method by which cred proves that it comes from c, and else the reason for the log. It does not ask
+// whether c is registered for it, but where the method shows only there.
+func (a *Authenticator) prove(ctx context.Context, c *Client, cred Credentials) (method string, err error) {
+	method = cred.Method
+	switch proof := cred.proof.value(); {
+	case cred.certificateDecides(c):
+		method, err = a.checkCertificate(ctx, c, cred.Certificate)
+	case proof.assertion != nil:
+		err = a.verify(ctx, c, proof.assertion)
+	case proof.secrets != nil:
+		err = a.checkSecret(ctx, c, proof.secrets)
+	case !c.Public():
+		err = errors.New("a confidential client sent no credentials")
+	}
+	var trouble *oauth.Error
+	switch {
+	case errors.As(err, &trouble):
+	case c == nobody:
+		return "", errUnknown
+	case err != nil && !c.uses(cred.Method) && cred.Method != MethodNone:
+		return "", fmt.Errorf("%w, and %s is not registered", err, cred.Method)
+	}
+	return method, err
+}
+
+// certificateDecides reports whether the certificate of the connection is what c proves itself with. It may be there for
+// other reasons, so c must be registered for it; and then it alone counts, unless c may use the other method too.
+func (c Credentials) certificateDecides(of *Client) bool {
+	switch {
+	case c.Certificate == nil:
+		return false
+	case of == nobody:
+		return c.Method == MethodNone
+	}
+	return of.uses(MethodTLS, MethodSelfSignedTLS) && !of.uses(c.Method)
+}
+
+// checkSecret returns nil when one of the texts is c's secret, and else the reason for the log. Where the client file
+// has hashes, each text that is not costs one computation, whoever c is. One that was right before costs none.
+func (a *Authenticator) checkSecret(ctx context.Context, c *Client, texts []string) error {
+	kept := c.secret.value()
+	for _, text := range texts {
+		if kept.is(text) || kept.hash != nil && a.verified.has(kept.hash, text) {
+			return nil
+		}
+	}
+	hash := kept.hash
+	if hash == nil {
+		hash = a.Clients.decoy()
+	}
+	if hash == nil {
+		return errors.New("wrong secret")
+	}
+	for _, text := range texts {
+		matches, err := a.compute(ctx, hash, text)
+		if err != nil {
+			return err
+		}
+		if matches && kept.hash != nil {
+			a.verified.add(hash, text)
+			return nil
+		}
+	}
+	return errors.New("wrong secret")
+}
+
+// compute compares text with a hash, when its turn has come.
+func (a *Authenticator) compute(ctx context.Context, hash slowHash, text string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, maxHashWait)
+	defer cancel()
+	select {
+	case a.hashing <- struct{}{}:
+		defer func() { <-a.hashing }()
+	case <-ctx.Done():
+		return false, oauth.TemporarilyUnavailable("too many secrets are being checked; try again").Because(ctx.Err())
+	}
+	a.worked(workHash)
+	return hash.matches(text), nil
+}
+
+func (a *Authenticator) worked(what string) {
+	if a.work != nil {
+		a.work(what)
+	}
+}
+
+// accept checks a client's own assertion. It is told what is wrong: nobody else can have signed it.
+func (a *Authenticator) accept(ctx context.Context, c *Client, s *assertion, at Server) error {
+	audience := cmp.Or(c.Audience, a.Audience)
+	a.Log.Debug("client assertion", zap.String("client_id", c.ID), zap.String("algorithm", s.algorithm), zap.String("audience", s.claims.seen(at)))
+	if !c.mayUse(s) {
+		return oauth.InvalidClient(fmt.Sprintf("client_assertion is signed with %s, but this client is registered for %s",
+			s.algorithm, cmp.Or(c.SigningAlg, "HS256")), false)
+	}
+	if !audience.takes(s.claims, at) {
+		return oauth.InvalidClient("client_assertion has another aud; use "+audience.wanted(at), false).
+			Because(fmt.Errorf("its aud is %s", s.claims.seen(at)))
+	}
+	now := a.Now()
+	if err := s.claims.checkTimes(now); err != nil {
+		return oauth.InvalidClient("client_assertion "+err.Error(), false)
+	}
+	// Last, so that what is refused for another reason, or was signed by somebody else, uses nothing up.
+	first, err := a.Marks.Mark(ctx, markOf(at.Issuer, c.ID, s.claims.id), s.claims.remaining(now))
+	switch {
+	case err != nil:
+		return oauth.TemporarilyUnavailable("the client_assertion could not be checked; make a new one").Because(err)
+	case !first:
+		return oauth.InvalidClient("client_assertion was used before; make one for each request, with a jti of its own", false)
 	}
 	return nil
 }
 
-// identify finds the clients that cred may name. Basic and the body must not name two.
-func (r *Registry) identify(cred Credentials) ([]*Client, error) {
-	ids := cred.proof.value().ids
-	switch {
-	case len(ids) == 0 && cred.ClientID == "":
-		return nil, oauth.InvalidClient("client_id is missing", false)
-	case len(ids) == 0:
-		ids = []string{cred.ClientID}
-	case cred.ClientID != "" && !slices.Contains(ids, cred.ClientID):
-		return nil, oauth.InvalidRequest("client_id in the form is not the client of the Authorization header")
-	case cred.ClientID != "":
-		ids = []string{cred.ClientID}
+// mayUse reports whether the algorithm is the client's.
+func (c *Client) mayUse(s *assertion) bool {
+	if c.SigningAlg != "" {
+		return c.SigningAlg == s.algorithm
 	}
-	var named []*Client
-	for _, id := range ids {
-		if c := r.Lookup(id); c != nil {
-			named = append(named, c)
-		}
-	}
-	return named, nil
+	return s.method() == MethodPrivateKeyJWT || s.algorithm == "HS256"
 }
 
-// matchesSecret compares in constant time, and always every text.
-func (c *Client) matchesSecret(secrets []string) bool {
-	want := c.secret.value() // zero when there is none, which no text has as its digest
-	match := 0
-	for _, secret := range secrets {
-		digest := digestOf(secret)
-		match |= subtle.ConstantTimeCompare(digest[:], want[:])
+// markOf names an assertion by its claims: its text can be written in several ways. No two lists give one name.
+func markOf(parts ...string) string {
+	name := "client_assertion"
+	for _, part := range parts {
+		name += " " + strconv.Itoa(len(part)) + ":" + part
 	}
-	return match == 1
-}
-
-// reason is for the log alone.
-func reason(cred Credentials, known, allowed bool) error {
-	switch {
-	case !known:
-		return errors.New("unknown client")
-	case cred.Method == MethodNone:
-		return errors.New("a confidential client sent no credentials")
-	case !allowed:
-		return fmt.Errorf("wrong secret, and %s is not registered", cred.Method)
-	}
-	return errors.New("wrong secret")
+	return name
 }

@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -10,7 +11,9 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"pargate/proxy/client"
 	"pargate/proxy/oauth"
@@ -84,7 +87,47 @@ func authenticate(t *testing.T, r *client.Registry, sent request) (*client.Clien
 	if err != nil {
 		return nil, err
 	}
-	return r.Authenticate(cred)
+	return authenticator(t, r).Authenticate(t.Context(), cred, server)
+}
+
+// server is where the clients of these tests authenticate.
+var server = client.Server{Issuer: "https://as.example", TokenEndpoint: "https://as.example/token", PushEndpoint: "https://as.example/par"}
+
+// authenticator authenticates the clients of r, with the named changes.
+func authenticator(t testing.TB, r *client.Registry, change ...func(*client.Options)) *client.Authenticator {
+	t.Helper()
+	o := client.Options{Clients: r, Marks: &marks{}}
+	for _, f := range change {
+		f(&o)
+	}
+	a, err := client.NewAuthenticator(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// marks is a store of marks in memory.
+type marks struct {
+	mu   sync.Mutex
+	seen map[string]time.Duration
+	err  error
+}
+
+func (m *marks) Mark(_ context.Context, id string, life time.Duration) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.err != nil {
+		return false, m.err
+	}
+	if _, seen := m.seen[id]; seen {
+		return false, nil
+	}
+	if m.seen == nil {
+		m.seen = map[string]time.Duration{}
+	}
+	m.seen[id] = life
+	return true, nil
 }
 
 func TestAuthenticate(t *testing.T) {
@@ -173,7 +216,7 @@ func TestRequestsThatAuthenticateNobody(t *testing.T) {
 		methods   = "more than one client authentication method was used"
 		other     = "client_id in the form is not the client of the Authorization header"
 		twice     = "the Authorization header occurs more than once"
-		assertion = "client assertions are not supported here"
+		kind      = "client_assertion_type must be urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 		failed    = "client authentication failed"
 		missing   = "client_id is missing"
 	)
@@ -197,7 +240,9 @@ func TestRequestsThatAuthenticateNobody(t *testing.T) {
 		{"Basic and post, both right", request{[]string{basic("both", secret)}, "client_id=both&client_secret=" + url.QueryEscape(secret)}, 400, methods},
 		{"Basic and an assertion", request{[]string{right}, "client_assertion=x"}, 400, methods},
 		{"post and an assertion", request{nil, "client_id=post&client_secret=x&client_assertion_type=y"}, 400, methods},
-		{"an assertion", request{nil, "client_id=post&client_assertion=x&client_assertion_type=y"}, 401, assertion},
+		{"an assertion of another type", request{nil, "client_id=post&client_assertion=x&client_assertion_type=y"}, 401, kind},
+		{"an assertion without a type", request{nil, "client_id=post&client_assertion=x"}, 401, kind},
+		{"a type without an assertion", request{nil, "client_id=post&client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}, 401, "client_assertion is missing"},
 		{"Basic and another client_id", request{[]string{right}, "client_id=post"}, 400, other},
 		{"Basic and an unknown client_id", request{[]string{right}, "client_id=nobody"}, 400, other},
 		{"Basic with a wrong secret and another client_id", request{[]string{basic(id, "x")}, "client_id=post"}, 400, other},

@@ -3,34 +3,57 @@
 // Clients are described by client metadata in the words of RFC 7591. A member that is absent is not checked here
 // and is left to the authorization server. Credentials are a type of their own, so that they cannot be taken for
 // parameters of a request and be stored or forwarded.
+//
+//	Read ──▶ Credentials ──▶ Authenticator ──▶ Client
+//	  what was sent              │
+//	                             ├ a secret            secret.go, verified.go
+//	                             ├ a signed assertion  assertion.go, signature.go, keys.go, keyset.go
+//	                             └ a certificate       certificate.go, subject.go
 package client
 
 import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
 
-// Client authentication methods (RFC 7591 §2) that are checked here.
+// Client authentication methods (RFC 7591 §2, OpenID Connect Core §9, RFC 8705 §2) that are checked here.
 const (
-	MethodBasic = "client_secret_basic"
-	MethodPost  = "client_secret_post"
-	MethodNone  = "none"
+	MethodBasic         = "client_secret_basic"
+	MethodPost          = "client_secret_post"
+	MethodSecretJWT     = "client_secret_jwt"
+	MethodPrivateKeyJWT = "private_key_jwt"
+	MethodTLS           = "tls_client_auth"
+	MethodSelfSignedTLS = "self_signed_tls_client_auth"
+	MethodNone          = "none"
 )
 
 // Client is one registered client.
 type Client struct {
 	ID            string
 	AuthMethods   []string // any one of them; never empty
+	SigningAlg    string   // of its assertions, exactly (token_endpoint_auth_signing_alg); empty: any that fits the method
+	Audience      Audience // of its assertions; empty: as for every client
 	RedirectURIs  []string // nil: not checked here
 	ResponseTypes []string // nil: not checked here
 	Scope         []string // the values it may ask for; nil: not checked here
 	RequirePAR    bool     // require_pushed_authorization_requests
-	secret        hidden[secretDigest]
+
+	secret        hidden[secret]
+	secretExpires time.Time   // zero: never
+	keys          []publicKey // of jwks
+	published     *keySet     // of jwks_uri; nil: there is none
+	subject       *subject    // of its certificate (tls_client_auth); nil: there is none
 }
 
 // Public reports whether the client may push without proving anything (RFC 6749 §2.1).
-func (c *Client) Public() bool { return slices.Contains(c.AuthMethods, MethodNone) }
+func (c *Client) Public() bool { return c.uses(MethodNone) }
+
+// uses reports whether the client is registered for one of the methods.
+func (c *Client) uses(methods ...string) bool {
+	return slices.ContainsFunc(methods, func(m string) bool { return slices.Contains(c.AuthMethods, m) })
+}
 
 // HasRedirectURI reports whether uri is registered: by exact comparison, but for the port of a loopback address,
 // which a native application chooses when it starts (RFC 8252 §7.3).

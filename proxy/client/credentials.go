@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"pargate/proxy/oauth"
@@ -12,14 +13,18 @@ import (
 
 // Credentials are what a client proves itself with in one request. They are read, compared and forgotten.
 type Credentials struct {
-	Method   string // the one client authentication method that was used
-	ClientID string // client_id in the body; empty when there was none
-	proof    hidden[proof]
+	Method      string       // the one client authentication method that was used; without any, none
+	ClientID    string       // client_id in the body; empty when there was none
+	Certificate *Certificate // of the connection, whatever it is there for; nil: there is none
+	proof       hidden[proof]
 }
 
 // proof is what a client has sent. HTTP Basic has two encodings in use: RFC 6749 §2.3.1 form-encodes both halves,
 // most HTTP libraries do not. So each half is one text or two; a form has one secret, and its id stands outside.
-type proof struct{ ids, secrets []string }
+type proof struct {
+	ids, secrets []string
+	assertion    *assertion // nil: there is none
+}
 
 // Challenged reports whether the Authorization header was used.
 func (c Credentials) Challenged() bool { return c.Method == MethodBasic }
@@ -36,7 +41,7 @@ func Read(header http.Header, form oauth.Params) (Credentials, oauth.Params, err
 		used = append(used, MethodBasic)
 	}
 	params := make(oauth.Params, 0, len(form))
-	assertion := false
+	var assertion, assertionType string
 	for _, param := range form {
 		switch {
 		case param.Value == "" && (!param.Bare || isOAuthName(param.Name)):
@@ -44,8 +49,10 @@ func Read(header http.Header, form oauth.Params) (Credentials, oauth.Params, err
 		case param.Name == oauth.ParamClientSecret:
 			cred.proof = hide(proof{secrets: []string{param.Value}})
 			used = append(used, MethodPost)
-		case param.Name == oauth.ParamClientAssertion || param.Name == oauth.ParamClientAssertionType:
-			assertion = true
+		case param.Name == oauth.ParamClientAssertion:
+			assertion = param.Value
+		case param.Name == oauth.ParamClientAssertionType:
+			assertionType = param.Value
 		case param.Name == oauth.ParamClientID:
 			cred.ClientID = param.Value
 			params = append(params, param)
@@ -53,15 +60,45 @@ func Read(header http.Header, form oauth.Params) (Credentials, oauth.Params, err
 			params = append(params, param)
 		}
 	}
+	asserted := assertion != "" || assertionType != ""
 	switch {
-	case len(used) > 1 || assertion && len(used) > 0:
+	case len(used) > 1 || asserted && len(used) > 0:
 		return cred, nil, oauth.InvalidRequest("more than one client authentication method was used")
-	case assertion:
-		return cred, nil, oauth.InvalidClient("client assertions are not supported here", false)
+	case asserted:
+		if err := cred.readAssertion(assertionType, assertion); err != nil {
+			return cred, nil, err
+		}
 	case len(used) == 1:
 		cred.Method = used[0]
 	}
 	return cred, params, nil
+}
+
+func (c *Credentials) readAssertion(kind, text string) error {
+	a, err := readAssertion(kind, text)
+	if err != nil {
+		return err
+	}
+	c.Method, c.proof = a.method(), hide(proof{ids: []string{a.claims.issuer}, assertion: a})
+	return nil
+}
+
+// clientIDs returns the client_ids that the credentials may mean, at least one. What names the client must name one.
+func (c Credentials) clientIDs() ([]string, error) {
+	ids := c.proof.value().ids
+	switch {
+	case len(ids) == 0 && c.ClientID == "" && c.Certificate != nil && c.Method == MethodNone:
+		return nil, oauth.InvalidRequest("client_id is missing; a certificate does not name its client") // RFC 8705 §2
+	case len(ids) == 0 && c.ClientID == "":
+		return nil, oauth.InvalidClient("client_id is missing", false)
+	case len(ids) == 0 || slices.Contains(ids, c.ClientID):
+		return []string{c.ClientID}, nil
+	case c.ClientID == "":
+		return ids, nil
+	case c.Challenged():
+		return nil, oauth.InvalidRequest("client_id in the form is not the client of the Authorization header")
+	}
+	return nil, oauth.InvalidRequest("client_id in the form is not the client of the client_assertion")
 }
 
 func (c *Credentials) readBasic(values []string) error {

@@ -15,26 +15,17 @@ import (
 // member reads one member of a client's metadata into c.
 type member func(c *Client, value json.RawMessage) error
 
-// members are the ones that have an effect.
+// members are the ones that have an effect, but for those of authentication.
 var members = map[string]member{
 	"client_id":     readID,
 	"redirect_uris": readRedirectURIs,
 	"response_types": func(c *Client, v json.RawMessage) error {
 		return texts(v, &c.ResponseTypes)
 	},
-	"scope":                      readScope,
-	"token_endpoint_auth_method": readAuthMethods,
+	"scope": readScope,
 	"require_pushed_authorization_requests": func(c *Client, v json.RawMessage) error {
 		if err := json.Unmarshal(v, &c.RequirePAR); err != nil || isNull(v) {
 			return errors.New("is not true or false")
-		}
-		return nil
-	},
-	"client_secret": readSecret,
-	// RFC 7591 §3.2.1: 0 is never, and stands in every registration.
-	"client_secret_expires_at": func(_ *Client, v json.RawMessage) error {
-		if string(v) != "0" {
-			return errors.New("is not 0, and secrets that expire are not built yet")
 		}
 		return nil
 	},
@@ -47,8 +38,8 @@ var informational = []string{
 	"policy_uri", "post_logout_redirect_uris", "software_id", "software_version", "subject_type", "tos_uri",
 }
 
-// parse reads the client file. Its error names every problem in it.
-func parse(content []byte) ([]*Client, error) {
+// parse reads the client file. Its error names every problem in it. The methods in without cannot be used.
+func parse(content []byte, without map[string]string) ([]*Client, error) {
 	var entries []json.RawMessage
 	if err := json.Unmarshal(content, &entries); err != nil || entries == nil {
 		return nil, notAnArray(content, err)
@@ -57,7 +48,7 @@ func parse(content []byte) ([]*Client, error) {
 	var problems []error
 	seen := make(map[string]bool, len(entries))
 	for i, entry := range entries {
-		c, found := parseClient(entry)
+		c, found := parseClient(entry, without)
 		if c.ID != "" && seen[c.ID] {
 			found = append(found, errors.New("client_id is another client's too"))
 		}
@@ -81,35 +72,37 @@ func notAnArray(content []byte, err error) error {
 }
 
 // parseClient reads one client, and returns with it every problem that it has.
-func parseClient(raw json.RawMessage) (c *Client, problems []error) {
+func parseClient(raw json.RawMessage, without map[string]string) (c *Client, problems []error) {
 	c = &Client{AuthMethods: []string{MethodBasic}} // RFC 7591 §2: the default
 	entry, problems := readMembers(raw)
 	if entry == nil {
 		return c, problems
 	}
+	broken := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(entry)) {
 		value := entry[name]
 		read, known := members[name]
+		if !known {
+			read, known = authMembers[name]
+		}
 		switch base, _, _ := strings.Cut(name, "#"); { // name#language-tag, RFC 7591 §2.2
 		case slices.Contains(informational, base):
 		case !known:
 			problems = append(problems, fmt.Errorf("%s has no effect here yet; take it out", name))
 		default:
 			if err := read(c, value); err != nil {
+				broken[name] = true
 				problems = append(problems, fmt.Errorf("%s %w", name, err))
 			}
 		}
 	}
-	_, hasID := entry["client_id"]
-	_, hasSecret := entry["client_secret"]
-	if !hasID {
+	if _, hasID := entry["client_id"]; !hasID {
 		problems = append(problems, errors.New("client_id is missing"))
 	}
-	switch {
-	case !hasSecret && !slices.Equal(c.AuthMethods, []string{MethodNone}):
-		problems = append(problems, errors.New("client_secret is missing; a public client has token_endpoint_auth_method none"))
-	case hasSecret && c.Public():
-		problems = append(problems, errors.New("client_secret is there and token_endpoint_auth_method may be none; decide for one"))
+	if !broken["token_endpoint_auth_method"] {
+		check := authCheck{Client: c, entry: entry, broken: broken}
+		check.run(without)
+		problems = append(problems, check.problems...)
 	}
 	return c, problems
 }
@@ -153,41 +146,6 @@ func readID(c *Client, v json.RawMessage) error {
 		return errors.New("has a control character")
 	}
 	return nil
-}
-
-func readSecret(c *Client, v json.RawMessage) error {
-	var secret string
-	if err := text(v, &secret); err != nil {
-		return err
-	}
-	if strings.HasPrefix(secret, "$argon2") || strings.HasPrefix(secret, "$2") {
-		return errors.New("looks like a hash; hashed secrets are not built yet")
-	}
-	if secret == "" {
-		return errors.New("is empty")
-	}
-	c.secret = hide(digestOf(secret))
-	return nil
-}
-
-func readAuthMethods(c *Client, v json.RawMessage) error {
-	var one string
-	if json.Unmarshal(v, &one) == nil {
-		c.AuthMethods = []string{one}
-	} else if err := texts(v, &c.AuthMethods); err != nil || len(c.AuthMethods) == 0 {
-		return errors.New("is neither a method nor an array of methods")
-	}
-	var problems []string
-	for _, method := range c.AuthMethods {
-		switch method {
-		case MethodBasic, MethodPost, MethodNone:
-		case "client_secret_jwt", "private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth":
-			problems = append(problems, method+" is not built yet")
-		default:
-			problems = append(problems, fmt.Sprintf("%q is not a method; use %s, %s or %s", method, MethodBasic, MethodPost, MethodNone))
-		}
-	}
-	return oneError(problems)
 }
 
 func readRedirectURIs(c *Client, v json.RawMessage) error {

@@ -17,6 +17,7 @@ const maxFileSize = 16 << 20
 // Registry is the set of registered clients. It can be replaced while it is in use; the zero value is empty.
 type Registry struct {
 	path    string
+	without map[string]string  // methods that no client can use here, with the reason
 	mu      sync.Mutex         // held by Reload
 	read    *[sha256.Size]byte // digest of the content as last read, also when it was refused; nil: nothing yet
 	current atomic.Pointer[clients]
@@ -25,12 +26,16 @@ type Registry struct {
 type clients struct {
 	byID     map[string]*Client
 	byFolded map[string]*Client // clients that must push, by their name without case and blanks
+	decoy    slowHash           // costs what most of the hashes cost; nil: there are none
 }
 
 // Load reads the client file at path: a JSON array of client metadata (RFC 7591 §2). The error names every
 // problem.
-func Load(path string) (*Registry, error) {
-	r := &Registry{path: path}
+func Load(path string) (*Registry, error) { return LoadWithout(path, nil) }
+
+// LoadWithout is Load where no client can use some methods, for a reason each. A file with one of them is refused.
+func LoadWithout(path string, methods map[string]string) (*Registry, error) {
+	r := &Registry{path: path, without: methods}
 	if _, err := r.Reload(); err != nil {
 		return nil, err
 	}
@@ -41,6 +46,25 @@ func Load(path string) (*Registry, error) {
 func (r *Registry) Lookup(id string) *Client {
 	if all := r.current.Load(); all != nil {
 		return all.byID[id]
+	}
+	return nil
+}
+
+// Identify returns the client that cred names, proven or not; nil when there is none.
+func (r *Registry) Identify(cred Credentials) *Client {
+	ids, _ := cred.clientIDs()
+	for _, id := range ids {
+		if c := r.Lookup(id); c != nil {
+			return c
+		}
+	}
+	return nil
+}
+
+// decoy is a hash that is computed for a secret where there is none to compare with; nil when the file has no hashes.
+func (r *Registry) decoy() slowHash {
+	if all := r.current.Load(); all != nil {
+		return all.decoy
 	}
 	return nil
 }
@@ -84,19 +108,48 @@ func (r *Registry) Reload() (changed bool, err error) {
 		return false, nil
 	}
 	r.read = &digest
-	list, err := parse(content)
+	list, err := parse(content, r.without)
 	if err != nil {
 		return false, fmt.Errorf("client file %s: %w", r.path, err)
 	}
-	next := &clients{byID: make(map[string]*Client, len(list)), byFolded: map[string]*Client{}}
+	r.current.Store(newClients(list, r.current.Load()))
+	return true, nil
+}
+
+// newClients takes over the key sets that were fetched for the clients before; nil when there were none.
+func newClients(list []*Client, before *clients) *clients {
+	next := &clients{byID: make(map[string]*Client, len(list)), byFolded: map[string]*Client{}, decoy: commonDecoy(list)}
 	for _, c := range list {
 		next.byID[c.ID] = c
 		if c.RequirePAR {
 			next.byFolded[foldID(c.ID)] = c
 		}
+		if c.published == nil || before == nil {
+			continue
+		}
+		if old := before.byID[c.ID]; old != nil && old.published != nil && old.published.uri == c.published.uri {
+			c.published = old.published
+		}
 	}
-	r.current.Store(next)
-	return true, nil
+	return next
+}
+
+// commonDecoy returns a decoy of the cost that most hashes have.
+func commonDecoy(list []*Client) slowHash {
+	var common slowHash
+	count := map[string]int{}
+	for _, c := range list {
+		if hash := c.secret.value().hash; hash != nil {
+			count[hash.cost()]++
+			if common == nil || count[hash.cost()] > count[common.cost()] {
+				common = hash
+			}
+		}
+	}
+	if common == nil {
+		return nil
+	}
+	return common.decoy()
 }
 
 // Watch calls Reload every interval until ctx ends, and report after each one that changed something or failed.

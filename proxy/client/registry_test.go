@@ -80,7 +80,10 @@ func TestMembersThatOnlyDescribeAClientAreTaken(t *testing.T) {
 func TestLoadNamesTheClientAndTheMember(t *testing.T) {
 	t.Parallel()
 	// Every text is what follows the client's number and name; s3cret is in every file and in no error.
-	const secret = `"client_secret": "s3cret"`
+	const (
+		secret  = `"client_secret": "s3cret"`
+		methods = "client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt, tls_client_auth, self_signed_tls_client_auth or none"
+	)
 	for _, test := range []struct {
 		name, entry string
 		want        []string
@@ -104,16 +107,12 @@ func TestLoadNamesTheClientAndTheMember(t *testing.T) {
 			[]string{`client 1 ("a"): client_secret is empty`, `client 1 ("a"): x-note has no effect here yet; take it out`}},
 		{"a secret that is null", `{"client_id": "a", "client_secret": null}`, []string{`client 1 ("a"): client_secret is not a string`}},
 		{"a secret that is an array", `{"client_id": "a", "client_secret": ["s3cret"]}`, []string{`client 1 ("a"): client_secret is not a string`}},
-		{"a hash of bcrypt", `{"client_id": "a", "client_secret": "$2y$s3cret"}`, []string{`client 1 ("a"): client_secret looks like a hash; hashed secrets are not built yet`}},
-		{"a hash of Argon2", `{"client_id": "a", "client_secret": "$argon2id$s3cret"}`, []string{`client 1 ("a"): client_secret looks like a hash; hashed secrets are not built yet`}},
-		{"a method that is not built yet", `{"client_id": "a", "token_endpoint_auth_method": "private_key_jwt", ` + secret + `}`,
-			[]string{`client 1 ("a"): token_endpoint_auth_method private_key_jwt is not built yet`}},
-		{"several methods that are none", `{"client_id": "a", "token_endpoint_auth_method": ["basic", "tls_client_auth", "client_secret_post"], ` + secret + `}`,
-			[]string{`client 1 ("a"): token_endpoint_auth_method "basic" is not a method; use client_secret_basic, client_secret_post or none; tls_client_auth is not built yet`}},
+		{"several methods that are none", `{"client_id": "a", "token_endpoint_auth_method": ["basic", "client_secret_post", "x"], ` + secret + `}`,
+			[]string{`client 1 ("a"): token_endpoint_auth_method "basic" is not a method; use ` + methods + `; "x" is not a method; use ` + methods}},
 		{"no method at all", `{"client_id": "a", "token_endpoint_auth_method": [], ` + secret + `}`,
 			[]string{`client 1 ("a"): token_endpoint_auth_method is neither a method nor an array of methods`}},
 		{"a method that is null", `{"client_id": "a", "token_endpoint_auth_method": null, ` + secret + `}`,
-			[]string{`client 1 ("a"): token_endpoint_auth_method "" is not a method; use client_secret_basic, client_secret_post or none`}},
+			[]string{`client 1 ("a"): token_endpoint_auth_method "" is not a method; use ` + methods}},
 		{"a method that is an object", `{"client_id": "a", "token_endpoint_auth_method": {}, ` + secret + `}`,
 			[]string{`client 1 ("a"): token_endpoint_auth_method is neither a method nor an array of methods`}},
 		{"redirect_uris that are none", `{"client_id": "a", "redirect_uris": ["https://app.example/cb", "/cb", "https://app.example/#x", "://"], ` + secret + `}`,
@@ -129,8 +128,8 @@ func TestLoadNamesTheClientAndTheMember(t *testing.T) {
 			[]string{`client 1 ("a"): require_pushed_authorization_requests is not true or false`}},
 		{"null for a boolean", `{"client_id": "a", "require_pushed_authorization_requests": null, ` + secret + `}`,
 			[]string{`client 1 ("a"): require_pushed_authorization_requests is not true or false`}},
-		{"members that are not built yet", `{"client_id": "a", "jwks": {}, "dpop_bound_access_tokens": true, ` + secret + `}`,
-			[]string{`client 1 ("a"): dpop_bound_access_tokens has no effect here yet; take it out`, `client 1 ("a"): jwks has no effect here yet; take it out`}},
+		{"members that are not built yet", `{"client_id": "a", "request_object_signing_alg": "ES256", "dpop_bound_access_tokens": true, ` + secret + `}`,
+			[]string{`client 1 ("a"): dpop_bound_access_tokens has no effect here yet; take it out`, `client 1 ("a"): request_object_signing_alg has no effect here yet; take it out`}},
 		{"a misspelt member", `{"client_id": "a", "redirect_uri": "https://app.example/cb", ` + secret + `}`, []string{`client 1 ("a"): redirect_uri has no effect here yet; take it out`}},
 		{"a member in another case", `{"client_id": "a", "Scope": "openid", ` + secret + `}`, []string{`client 1 ("a"): Scope has no effect here yet; take it out`}},
 		{"a language where there is none", `{"client_id": "a", "scope#de": "openid", ` + secret + `}`, []string{`client 1 ("a"): scope#de has no effect here yet; take it out`}},
@@ -139,8 +138,8 @@ func TestLoadNamesTheClientAndTheMember(t *testing.T) {
 		{"two clients with one client_id", `{"client_id": "a", ` + secret + `}, {"client_id": "a", ` + secret + `}`, []string{`client 2 ("a"): client_id is another client's too`}},
 		{"a client that is null", `null, {"client_id": "a", ` + secret + `}`, []string{`client 1 (""): is not a JSON object`}},
 		{"a client that is a text", `"s3cret"`, []string{`client 1 (""): is not a JSON object`}},
-		{"every problem of every client", `{"client_id": "a", "jwks": {}, "scope": 1}, {"client_id": "b", ` + secret + `}, {"client_secret": 1}`, []string{
-			`client 1 ("a"): jwks has no effect here yet; take it out`, `client 1 ("a"): scope is not a string`,
+		{"every problem of every client", `{"client_id": "a", "x": {}, "scope": 1}, {"client_id": "b", ` + secret + `}, {"client_secret": 1}`, []string{
+			`client 1 ("a"): scope is not a string`, `client 1 ("a"): x has no effect here yet; take it out`,
 			`client 1 ("a"): client_secret is missing; a public client has token_endpoint_auth_method none`,
 			`client 3 (""): client_secret is not a string`, `client 3 (""): client_id is missing`}},
 	} {
@@ -225,7 +224,7 @@ func TestTheZeroRegistryIsEmpty(t *testing.T) {
 	if r.Len() != 0 || r.Lookup("a") != nil || r.AnyRequiresPAR() || r.ResemblesRequired("a") {
 		t.Error("it has clients")
 	}
-	if c, err := r.Authenticate(client.Credentials{Method: client.MethodNone, ClientID: "a"}); err == nil {
+	if c, err := authenticator(t, &r).Authenticate(t.Context(), client.Credentials{Method: client.MethodNone, ClientID: "a"}, server); err == nil {
 		t.Errorf("it authenticates %+v", c)
 	}
 }
@@ -407,15 +406,4 @@ func TestClientsAreReplacedWhileTheyAreInUse(t *testing.T) {
 		write(t, path, []string{oneClient, twoClients}[i%2])
 	}
 	wait.Wait()
-}
-
-func TestASecretThatNeverExpiresIsOne(t *testing.T) {
-	t.Parallel()
-	client := func(value string) string {
-		return `[{"client_id": "web", "client_secret": "s", "client_secret_expires_at": ` + value + `}]`
-	}
-	load(t, client("0"))
-	for _, value := range []string{"1893456000", `"0"`, "null"} {
-		checkLoadFails(t, client(value), `client 1 ("web"): client_secret_expires_at is not 0, and secrets that expire are not built yet`)
-	}
 }
