@@ -3,8 +3,6 @@ package client_test
 import (
 	"crypto/rand"
 	"crypto/rsa"
-	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -218,26 +216,24 @@ func TestAMethodThatCannotBeUsedIsRefusedWithItsReason(t *testing.T) {
 	load(t, content)
 }
 
-// The property: whatever the file holds, reading it ends with clients or with problems that begin with their client,
-// and a client that is read has what each of its methods needs.
+// The property: whatever the file holds, reading it ends with clients or with problems, and nobody is a client that is
+// read without proving anything, unless the file says none.
 func FuzzClientFile(f *testing.F) {
 	f.Add(entry(method("private_key_jwt"), keys(es256.JWK(), rs256.JWK("alg", "PS256"))))
 	f.Add(entry(method("tls_client_auth"), `"tls_client_auth_subject_dn": "CN=a\\,b+OU=x,O=#0c0161,2.5.4.6=DE"`))
 	f.Add(entry(`"client_secret": "`+argonHash+`"`, `"client_secret_expires_at": 1`))
 	f.Add(entry(method("client_secret_jwt"), `"client_secret": "`+longSecret+`"`, `"assertion_audience": "issuer"`))
 	f.Add(entry(method("self_signed_tls_client_auth"), `"jwks_uri": "https://app.example/jwks"`))
-	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, entry string) {
-		path := filepath.Join(dir, fmt.Sprintf("%x", []byte(entry)[:min(len(entry), 8)]))
-		if err := os.WriteFile(path, []byte("["+entry+"]"), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		path := filepath.Join(t.TempDir(), "clients.json")
+		write(t, path, "["+entry+"]")
 		r, err := client.Load(path)
 		if err != nil {
 			return
 		}
-		if a := r.Lookup("a"); a != nil && a.AuthMethods == nil {
-			t.Errorf("a client without a method: %s", entry)
+		cred := client.Credentials{Method: client.MethodNone, ClientID: "a"}
+		if a, err := authenticator(t, r).Authenticate(t.Context(), cred, server); err == nil && !a.Public() {
+			t.Errorf("%s proves itself with nothing", entry)
 		}
 	})
 }

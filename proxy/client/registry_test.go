@@ -15,7 +15,7 @@ import (
 )
 
 // write replaces the file at path in one step, as an operator's tool does.
-func write(t *testing.T, path, content string) {
+func write(t testing.TB, path, content string) {
 	t.Helper()
 	if err := os.WriteFile(path+".new", []byte(content), 0o600); err != nil {
 		t.Fatal(err)
