@@ -85,9 +85,10 @@ func (s *keySet) newer(ctx context.Context, a *Authenticator) ([]publicKey, erro
 	s.mu.Lock()
 	now := a.Now()
 	if s.running == nil {
-		if now.Sub(s.searched) < fetchAtMost || now.Sub(s.fetched) < time.Second {
+		failed := s.trouble != nil && now.Sub(s.tried) < fetchAtMost
+		if now.Sub(s.searched) < fetchAtMost || now.Sub(s.fetched) < time.Second || failed {
 			defer s.mu.Unlock()
-			return nil, errors.New("the key set was fetched not long ago")
+			return nil, errors.New("the key set was asked for not long ago")
 		}
 		s.searched = now
 	}
