@@ -84,7 +84,7 @@ type Config struct {
 	// Profile is a set of stricter rules. Empty means none.
 	Profile string `env:"PROFILE" unset:"none" help:"fapi2 turns on what the FAPI 2.0 security profile demands."`
 	// ClientCertHeader is the header in which a trusted proxy hands on the client's certificate. Empty means none.
-	ClientCertHeader string `env:"CLIENT_CERT_HEADER" unset:"none" help:"Header in which a proxy in TRUSTED_PROXIES hands on the client's certificate."`
+	ClientCertHeader string `env:"CLIENT_CERT_HEADER" unset:"none" help:"Header in which a proxy in TRUSTED_PROXIES hands on the client's certificate: as RFC 9440 has it, or as percent-encoded PEM (nginx's $ssl_client_escaped_cert)."`
 
 	// FlowTTL is how long a login may take once a browser has come. Whole seconds.
 	FlowTTL time.Duration `env:"FLOW_TTL" group:"store" envDefault:"30m" help:"How long a login may take once the browser has come, 1m to 24h."`

@@ -22,13 +22,11 @@ var notBuilt = []missing{
 	{"CLIENT_AUTH", "upstream", only("auto", "file")},
 	{"PROBE_ACCEPT", "", nil},
 	{"PROFILE", "", nil},
-	{"CLIENT_CERT_HEADER", "", nil},
 	{"REDIS_MODE", "sentinel and cluster", only("auto", "standalone")},
 	{"REDIS_CA_FILE", "", nil},
 	{"REDIS_CERT_FILE", "", nil},
 	{"REDIS_KEY_FILE", "", nil},
 	{"REDIS_WAIT_REPLICAS", "", only("0")},
-	{"TLS_CLIENT_CA_FILE", "", nil},
 	{"OTEL_EXPORTER_OTLP_ENDPOINT", "", nil},
 	{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "", nil},
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -58,6 +59,7 @@ func (c *checker) settings() {
 	c.urls()
 	c.listeners()
 	c.certificates()
+	c.clientCertificates()
 	c.paths()
 	c.resumeParams()
 	c.responses()
@@ -170,7 +172,7 @@ func (c *checker) proxies() {
 
 func (c *checker) clients() {
 	for setting, path := range map[string]string{"CLIENTS_FILE": c.cfg.ClientsFile, "UPSTREAM_CA_FILE": c.cfg.UpstreamCAFile,
-		"TLS_CERT_FILE": c.cfg.TLSCertFile, "TLS_KEY_FILE": c.cfg.TLSKeyFile} {
+		"TLS_CERT_FILE": c.cfg.TLSCertFile, "TLS_KEY_FILE": c.cfg.TLSKeyFile, "TLS_CLIENT_CA_FILE": c.cfg.TLSClientCAFile} {
 		if path == "" {
 			continue
 		}
@@ -198,6 +200,26 @@ func (c *checker) certificates() {
 		c.fail("TLS_KEY_FILE", "is set, but %s is not; set both or neither", c.env.name("TLS_CERT_FILE"))
 	}
 }
+
+// clientCertificates checks that somebody shows them, and that who hands them on is believed.
+func (c *checker) clientCertificates() {
+	name := c.cfg.ClientCertHeader
+	switch {
+	case name == "":
+		if c.cfg.TLSClientCAFile != "" && c.cfg.TLSCertFile == "" {
+			c.fail("TLS_CLIENT_CA_FILE", "is set, but nothing shows a client's certificate; set %s, or %s behind a proxy that ends TLS",
+				c.env.name("TLS_CERT_FILE"), c.env.name("CLIENT_CERT_HEADER"))
+		}
+	case !headerPattern.MatchString(name):
+		c.fail("CLIENT_CERT_HEADER", "%s is not the name of a header", quote(name))
+	case slices.Contains([]string{"authorization", "cookie", "host", "content-type", "content-length", "origin", "referer"}, strings.ToLower(name)):
+		c.fail("CLIENT_CERT_HEADER", "%s has another meaning", quote(name))
+	case len(c.cfg.TrustedProxies) == 0:
+		c.fail("CLIENT_CERT_HEADER", "is believed from nobody; set %s", c.env.name("TRUSTED_PROXIES"))
+	}
+}
+
+var headerPattern = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
 
 // responses warns where the metadata would promise more than is done.
 func (c *checker) responses() {

@@ -217,11 +217,11 @@ func TestUnbuiltSettingsAreRefused(t *testing.T) {
 	t.Parallel()
 	for set, what := range map[string]string{
 		"UPSTREAM_DRY_RUN=true": "is", "CLIENT_AUTH=upstream": "upstream is",
-		"PROBE_ACCEPT=x": "is",
-		"PROFILE=fapi2":  "is", "CLIENT_CERT_HEADER=X": "is",
+		"PROBE_ACCEPT=x":      "is",
+		"PROFILE=fapi2":       "is",
 		"REDIS_MODE=sentinel": "sentinel and cluster are", "REDIS_MODE=cluster": "sentinel and cluster are", "REDIS_CA_FILE=x": "is",
 		"REDIS_CERT_FILE=x": "is", "REDIS_KEY_FILE=x": "is", "REDIS_WAIT_REPLICAS=1": "is",
-		"TLS_CLIENT_CA_FILE=x": "is", "LISTEN_ADDR=unix:/run/x": "unix: is",
+		"LISTEN_ADDR=unix:/run/x":              "unix: is",
 		"OTEL_EXPORTER_OTLP_ENDPOINT=http://o": "is", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://o": "is",
 	} {
 		name, _, _ := strings.Cut(set, "=")
@@ -249,6 +249,12 @@ func TestACertificateNeedsItsKey(t *testing.T) {
 	expect(t, "TLS_CERT_FILE is set, but TLS_KEY_FILE is not; set both or neither", "TLS_CERT_FILE="+existing)
 	expect(t, "TLS_KEY_FILE is set, but TLS_CERT_FILE is not; set both or neither", "TLS_KEY_FILE="+existing)
 	expect(t, "", "TLS_CERT_FILE="+existing, "TLS_KEY_FILE="+existing)
+	expect(t, "TLS_CLIENT_CA_FILE is set, but nothing shows a client's certificate; set TLS_CERT_FILE, or CLIENT_CERT_HEADER behind a proxy that ends TLS", "TLS_CLIENT_CA_FILE="+existing)
+	expect(t, "", "TLS_CLIENT_CA_FILE="+existing, "TLS_CERT_FILE="+existing, "TLS_KEY_FILE="+existing)
+	expect(t, "", "TLS_CLIENT_CA_FILE="+existing, "CLIENT_CERT_HEADER=Client-Cert", "TRUSTED_PROXIES=10.0.0.1")
+	expect(t, "CLIENT_CERT_HEADER is believed from nobody; set TRUSTED_PROXIES", "CLIENT_CERT_HEADER=Client-Cert")
+	expect(t, `CLIENT_CERT_HEADER "Client Cert" is not the name of a header`, "CLIENT_CERT_HEADER=Client Cert", "TRUSTED_PROXIES=10.0.0.1")
+	expect(t, `CLIENT_CERT_HEADER "Authorization" has another meaning`, "CLIENT_CERT_HEADER=Authorization", "TRUSTED_PROXIES=10.0.0.1")
 }
 
 func TestWarnings(t *testing.T) {

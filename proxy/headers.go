@@ -27,18 +27,21 @@ var (
 	overridingPath   = map[string]bool{"x-original-url": true, "x-rewrite-url": true, "x-original-uri": true, "x-rewrite-uri": true}
 )
 
-// dropForwardingHeaders removes what only the gateway may say; on protected paths also what would make another method
+// dropForwardingHeaders removes what only the gateway may say, certificate among it, the header with the client's; on protected paths also what would make another method
 // or path of the request, and the latter on every path where requests must be pushed, because it leads from there to
 // the authorization endpoint. Servers that hand headers on as CGI variables make one name of "-" and "_".
-func dropForwardingHeaders(h http.Header, protected, mustPush bool) {
+func dropForwardingHeaders(h http.Header, protected, mustPush bool, certificate string) {
+	certificate = foldHeader(certificate)
 	for name := range h {
-		folded := strings.ReplaceAll(strings.ToLower(name), "_", "-")
-		if forwarding[folded] || hasPrefixOf(folded, forwardingPrefixes) || protected && overridingMethod[folded] ||
+		folded := foldHeader(name)
+		if folded == certificate || forwarding[folded] || hasPrefixOf(folded, forwardingPrefixes) || protected && overridingMethod[folded] ||
 			(protected || mustPush) && overridingPath[folded] {
 			delete(h, name)
 		}
 	}
 }
+
+func foldHeader(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", "-") }
 
 // hasPrefixOf reports whether s begins with one of the prefixes.
 func hasPrefixOf(s string, prefixes []string) bool {

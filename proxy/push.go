@@ -119,9 +119,11 @@ func (s *Server) authenticate(r *http.Request, cred client.Credentials) (*client
 	if ok, wait := s.limiter.allow(name, exchangeOf(r).origin.network()); !ok {
 		return nil, oauth.TooManyRequests(wait)
 	}
-	if s.ClientCertificate != nil {
-		cred.Certificate = s.ClientCertificate(r)
+	certificate, err := s.clientCertificate(r)
+	if err != nil {
+		return nil, err
 	}
+	cred.Certificate = certificate
 	e := exchangeOf(r).endpoints
 	return s.clientAuth.Authenticate(r.Context(), cred, client.Server{Issuer: e.issuer, TokenEndpoint: e.token, PushEndpoint: e.pushURL()})
 }

@@ -26,11 +26,11 @@ type Options struct {
 	Clients *client.Registry // nil: there are none, and nobody can push
 	Log     *zap.Logger      // nil: no log
 
-	Audience            client.Audience                         // of client assertions; empty means client.AudienceRFC9126
-	ClientCertificate   func(*http.Request) *client.Certificate // with which the client has opened the connection, nil when with none; nil: nobody has
-	ClientRoots         *x509.CertPool                          // authorities that issue clients' certificates; nil: none does
-	AllowPrivateKeySets bool                                    // a jwks_uri may lead to loopback and private addresses
-	KeySetRoots         *x509.CertPool                          // authorities for a jwks_uri; nil: the system's
+	Audience            client.Audience // of client assertions; empty means client.AudienceRFC9126
+	ClientCertHeader    string          // in which a trusted proxy hands on the client's certificate; empty: in none
+	ClientRoots         *x509.CertPool  // authorities that issue clients' certificates; nil: none does
+	AllowPrivateKeySets bool            // a jwks_uri may lead to loopback and private addresses
+	KeySetRoots         *x509.CertPool  // authorities for a jwks_uri; nil: the system's
 
 	PARRequired   bool          // of every client; a client may require it for itself
 	PushLifetime  time.Duration // expires_in, in whole seconds; zero means 60 s

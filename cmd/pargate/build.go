@@ -20,12 +20,6 @@ import (
 // filesInterval is how often the client file and the certificate are read again, to see whether they have changed.
 const filesInterval = 2 * time.Second
 
-// noCertificates are the methods of clients that need a certificate, and why none can be registered for them.
-var noCertificates = map[string]string{
-	client.MethodTLS:           "needs a certificate of the client's, and there is no setting yet that makes pargate see one",
-	client.MethodSelfSignedTLS: "needs a certificate of the client's, and there is no setting yet that makes pargate see one",
-}
-
 // gateway is what the settings make, ready to serve.
 type gateway struct {
 	server  *proxy.Server
@@ -46,14 +40,17 @@ func build(cfg *config.Config, log *zap.Logger) (*gateway, error) {
 	}
 	var err error
 	if cfg.ClientsFile != "" {
-		g.clients, err = client.LoadWithout(cfg.ClientsFile, noCertificates)
+		g.clients, err = client.LoadWithout(cfg.ClientsFile, methodsWithout(cfg))
 		note("CLIENTS_FILE", err)
 	}
-	roots, err := certificates(cfg.UpstreamCAFile)
+	roots, err := certificates(cfg.UpstreamCAFile, systemPool())
 	note("UPSTREAM_CA_FILE", err)
+	clientRoots, err := certificates(cfg.TLSClientCAFile, x509.NewCertPool())
+	note("TLS_CLIENT_CA_FILE", err)
 	if cfg.TLSCertFile != "" {
 		g.keys, err = loadKeyPair(cfg.TLSCertFile, cfg.TLSKeyFile)
 		note("TLS_CERT_FILE", err)
+		g.askClients(clientRoots)
 	}
 	store, err := g.openStore(cfg)
 	note("REDIS_URL", err)
@@ -66,7 +63,7 @@ func build(cfg *config.Config, log *zap.Logger) (*gateway, error) {
 			AuthorizePaths: cfg.AuthorizePath, TokenPath: cfg.TokenPath,
 		},
 		Store: store, Clients: g.clients, Log: log,
-		Audience:    client.Audience(cfg.AssertionAudience),
+		Audience: client.Audience(cfg.AssertionAudience), ClientRoots: clientRoots, ClientCertHeader: cfg.ClientCertHeader,
 		PARRequired: cfg.PARRequired, PushLifetime: cfg.PARTTL, FlowLifetime: cfg.FlowTTL,
 		MaxPushBytes: int64(cfg.PARMaxBytes), MaxQueryBytes: int64(cfg.UpstreamMaxRequest), PushRate: float64(cfg.RateLimit), CORSOrigins: cfg.CORSOrigins,
 		PatchMetadata: cfg.MetadataPatch, AddIssuer: cfg.ResponseISS != config.ISSOff,
@@ -90,8 +87,35 @@ func (g *gateway) openStore(cfg *config.Config) (pushstore.Store, error) {
 	return g.redis, nil
 }
 
-// certificates returns the system's certificate authorities and those in the file; nil when there is no file.
-func certificates(file string) (*x509.CertPool, error) {
+// methodsWithout are the client authentication methods that nobody can use with these settings, and why.
+func methodsWithout(cfg *config.Config) map[string]string {
+	without := map[string]string{}
+	if cfg.TLSClientCAFile == "" {
+		without[client.MethodTLS] = "needs TLS_CLIENT_CA_FILE, the authorities that issue clients' certificates"
+		if cfg.ClientCertHeader == "" {
+			without[client.MethodSelfSignedTLS] = "needs TLS_CLIENT_CA_FILE, so that clients are asked for a certificate, or CLIENT_CERT_HEADER"
+		}
+	}
+	return without
+}
+
+// askClients makes the listener ask clients for a certificate, which is verified when one is needed. Browsers are asked
+// too, and ask their users; so they are told whose certificates are meant, unless a client has one that it has signed
+// itself, which some would then not show.
+func (g *gateway) askClients(roots *x509.CertPool) {
+	if g.keys == nil || roots == nil {
+		return
+	}
+	g.keys.clientRoots = func() *x509.CertPool {
+		if g.clients.AnyUses(client.MethodSelfSignedTLS) {
+			return x509.NewCertPool()
+		}
+		return roots
+	}
+}
+
+// certificates returns pool with the certificate authorities in the file too; nil when there is no file.
+func certificates(file string, pool *x509.CertPool) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
 	}
@@ -99,14 +123,18 @@ func certificates(file string) (*x509.CertPool, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
 	if !pool.AppendCertsFromPEM(pem) {
 		return nil, fmt.Errorf("%s has no certificate in PEM form", file)
 	}
 	return pool, nil
+}
+
+// systemPool holds the system's certificate authorities.
+func systemPool() *x509.CertPool {
+	if pool, err := x509.SystemCertPool(); err == nil {
+		return pool
+	}
+	return x509.NewCertPool()
 }
 
 // startBackground starts what keeps the gateway's knowledge fresh, and returns what ends it. Once that has returned

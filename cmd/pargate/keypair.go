@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
@@ -19,6 +20,7 @@ type keyPair struct {
 	certFile, keyFile string
 	read              [sha256.Size]byte // digest of the contents as last read, also when they were refused
 	current           atomic.Pointer[tls.Certificate]
+	clientRoots       func() *x509.CertPool // whose certificates clients are asked for; nil: they are not asked
 }
 
 // loadKeyPair reads the pair for the first time.
@@ -73,10 +75,20 @@ func (k *keyPair) watch(ctx context.Context, interval time.Duration, log *zap.Lo
 	}
 }
 
-// config is the listener's TLS.
+// config is the listener's TLS. A client's certificate is taken as it is; whether it proves anything is decided when it is
+// needed.
 func (k *keyPair) config() *tls.Config {
-	return &tls.Config{
+	config := &tls.Config{
 		MinVersion:     tls.VersionTLS12,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return k.current.Load(), nil },
 	}
+	if k.clientRoots != nil {
+		config.ClientAuth = tls.RequestClientCert
+		config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			asking := config.Clone()
+			asking.ClientCAs = k.clientRoots()
+			return asking, nil
+		}
+	}
+	return config
 }

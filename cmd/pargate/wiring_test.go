@@ -55,6 +55,8 @@ var wiredElsewhere = map[string]string{
 	"UPSTREAM_CA_FILE":          "TestTheUpstreamsCertificateIsVerified",
 	"TLS_CERT_FILE":             "TestTheListenersCertificateIsReadAgain",
 	"TLS_KEY_FILE":              "the same",
+	"TLS_CLIENT_CA_FILE":        "TestAClientProvesItselfByItsCertificate",
+	"CLIENT_CERT_HEADER":        "the same, and TestCertificatesAreHandedOnByTrustedProxiesAlone",
 	"CLIENT_AUTH":               "TestSettingsWithOneValueAreTaken: what is built of it changes nothing",
 	"REDIS_URL":                 "TestRedisIsReachedAsTheSettingsSay",
 	"REDIS_USERNAME":            "the same",
@@ -87,7 +89,7 @@ func TestUnsetSettingsMeanTheirDefaults(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{
 		"Issuer.UpstreamURL": "http://127.0.0.1:1", "Issuer.PublicURL": "<nil>", "Issuer.PushPath": "", "Issuer.AuthorizePaths": "[]",
-		"Issuer.TokenPath": "", "Audience": "rfc9126", "ClientCertificate": "<nil>", "ClientRoots": "<nil>", "AllowPrivateKeySets": "false",
+		"Issuer.TokenPath": "", "Audience": "rfc9126", "ClientCertHeader": "", "ClientRoots": "<nil>", "AllowPrivateKeySets": "false",
 		"KeySetRoots": "<nil>", "PARRequired": "false", "PushLifetime": "1m0s", "FlowLifetime": "30m0s", "MaxPushBytes": "65536",
 		"MaxQueryBytes": "8192", "PushRate": "50", "CORSOrigins": "[]", "PatchMetadata": "true", "AddIssuer": "true", "Advertise": "false", "AuthorizeByPOST": "false", "ResumeParams": "[]",
 		"TrustedProxies": "[]", "UpstreamTimeout": "30s", "BodyTimeout": "10s", "UpstreamRoots": "<nil>",

@@ -83,6 +83,19 @@ func (r *Registry) AnyRequiresPAR() bool {
 	return all != nil && len(all.byFolded) > 0
 }
 
+// AnyUses reports whether there is a client that may authenticate by method.
+func (r *Registry) AnyUses(method string) bool {
+	if r == nil || r.current.Load() == nil {
+		return false
+	}
+	for _, c := range r.current.Load().byID {
+		if c.uses(method) {
+			return true
+		}
+	}
+	return false
+}
+
 // ResemblesRequired reports whether id is, but for case and blanks, the name of a client that must push. A server
 // that compares names generously would take it for that client.
 func (r *Registry) ResemblesRequired(id string) bool {
