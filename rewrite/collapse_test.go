@@ -61,18 +61,19 @@ func TestCollapseURL(t *testing.T) {
 		"/%zz?state=1":                                   "",
 		"https://app.example/?next=%2Fo%2Fx%3Fstate%3D1": "https://app.example/?next=%2Fo%2Fx%3Fref%3D.o.x", // anybody's may carry one
 		// how deep
-		"/login?a=%00&next=/o/x%3Fstate%3D1&b=%zz":               "/login?a=%00&next=%2Fo%2Fx%3Fref%3D.o.x&b=%zz",
-		"/login?next=%252Fx%253Fstate%253D1":                     "/login?next=%252Fx%253Fref%253D.x",
-		"/login?next=%2Flogin%3Fnext%3D%252Fx%253Fstate%253D1":   "/login?next=%2Flogin%3Fnext%3D%252Fx%253Fref%253D.x",
-		"/login?next=https%3A%2F%2Fas.example%2Fx%3Fstate%3D1":   "/login?next=https%3A%2F%2Fas.example%2Fx%3Fref%3D.x",
-		"/login?next=https%3A%2F%2Fapp.example%2Fx%3Fstate%3D1":  "",
-		"/login?url=" + base64Of("https://as.example/x?state=1"): "/login?url=" + base64Of("https://as.example/x?ref=.x"),
-		"/login?url=" + base64Of("/xyzxyzxyz?state=1"):           "/login?url=" + base64Of("/xyzxyzxyz?ref=.xyzxyzxyz"),
-		"/login?url=" + base64Of("xyzxyzxyz?state=1"):            "", // no address
-		"/#/login?next=%2Fx%3Fstate%3D1":                         "/#/login?next=%2Fx%3Fref%3D.x",
-		"/#next=%2Fx%3Fstate%3D1":                                "/#next=%2Fx%3Fref%3D.x",
-		nest("/x?state=1", 3):                                    nest("/x?ref=.x", 3),
-		nest("/x?state=1", 4):                                    "",
+		"/login?a=%00&next=/o/x%3Fstate%3D1&b=%zz":                  "/login?a=%00&next=%2Fo%2Fx%3Fref%3D.o.x&b=%zz",
+		"/login?next=%252Fx%253Fstate%253D1":                        "/login?next=%252Fx%253Fref%253D.x",
+		"/login?next=%2Flogin%3Fnext%3D%252Fx%253Fstate%253D1":      "/login?next=%2Flogin%3Fnext%3D%252Fx%253Fref%253D.x",
+		"/login?next=https%3A%2F%2Fas.example%2Fx%3Fstate%3D1":      "/login?next=https%3A%2F%2Fas.example%2Fx%3Fref%3D.x",
+		"/login?next=https%3A%2F%2Fapp.example%2Fx%3Fstate%3D1":     "",
+		"/login?url=" + base64Of("https://as.example/x?state=1"):    "/login?url=" + base64Of("https://as.example/x?ref=.x"),
+		"/login?url=" + base64Of("/xyzxyzxyz?state=1"):              "/login?url=" + base64Of("/xyzxyzxyz?ref=.xyzxyzxyz"),
+		"/login?url=" + base64Of("xyzxyzxyz?state=1"):               "", // no address
+		"/login?url=" + rawBase64Of("https://as.example/x?state=1"): "/login?url=" + rawBase64Of("https://as.example/x?ref=.x"),
+		"/#/login?next=%2Fx%3Fstate%3D1":                            "/#/login?next=%2Fx%3Fref%3D.x",
+		"/#next=%2Fx%3Fstate%3D1":                                   "/#next=%2Fx%3Fref%3D.x",
+		nest("/x?state=1", 3):                                       nest("/x?ref=.x", 3),
+		nest("/x?state=1", 4):                                       "",
 	} {
 		got, changed := collapse().URL(address)
 		if changed != (want != "") || changed && got != want {
@@ -82,6 +83,8 @@ func TestCollapseURL(t *testing.T) {
 }
 
 func base64Of(s string) string { return url.QueryEscape(base64.URLEncoding.EncodeToString([]byte(s))) }
+
+func rawBase64Of(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
 
 func nest(address string, layers int) string {
 	for range layers {

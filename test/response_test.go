@@ -132,7 +132,7 @@ func TestAResponseEndsTheFlowOfItsState(t *testing.T) {
 
 func TestAResponseWithoutStateThatCouldBeTwoFlowsEndsNone(t *testing.T) {
 	t.Parallel()
-	g := harness.Start(t, harness.Setup{})
+	g := harness.Start(t, harness.Setup{Options: required})
 	b := harness.NewBrowser(g.URL)
 	first := g.Push(t, "web", "s3cret", harness.Form("state", ""))
 	second := g.Push(t, "web", "s3cret", harness.Form("state", ""))

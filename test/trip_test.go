@@ -444,3 +444,20 @@ func TestAStreamedPageEndsWithItsBrowser(t *testing.T) {
 		t.Error("the upstream still sends")
 	}
 }
+
+func TestWhatStaysBesideAReferenceIsLookedIntoToo(t *testing.T) {
+	t.Parallel()
+	pushed := harness.Form()
+	l := logIn(t, pushed, required)
+	short := l.echoed(t, "/login?lang=de&"+pushed.Encode()+"&next="+url.QueryEscape("/authorize?"+pushed.Encode()))
+	address, err := url.Parse(short)
+	if err != nil || strings.Contains(short, "st4te") || !strings.HasPrefix(address.Query().Get("next"), "/authorize?client_id=web&request_uri=urn") {
+		t.Fatalf("%s, %v", short, err)
+	}
+	l.browser.Get(t, address.Query().Get("next"))
+	l.wantPushed(t, "next", pushed, "")
+	l.browser.Get(t, short)
+	if got := l.Upstream.Last().Query(); got.Get("state") != "st4te" || got.Get("lang") != "de" || got.Get("next") != address.Query().Get("next") {
+		t.Errorf("%v", got)
+	}
+}
