@@ -461,3 +461,51 @@ func TestWhatStaysBesideAReferenceIsLookedIntoToo(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+// A password that was posted in a login is not posted again to where the login goes next, if that is another's.
+func TestAPostedFormStaysAtItsOrigin(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		method, location string
+		status, want     int
+	}{
+		{"POST", "https://broker.example/login", 307, 303}, {"POST", "https://broker.example/login", 308, 303}, {"POST", "//broker.example/", 307, 303},
+		{"POST", "https://app.example/cb?code=1&state=st4te", 307, 303},
+		{"POST", "/login", 307, 307}, {"POST", "{gateway}/login", 308, 308}, {"GET", "https://broker.example/login", 307, 307}, {"POST", "https://broker.example/", 302, 302},
+	} {
+		var g *harness.Gateway
+		g, b := inFlow(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", expandNames(test.location, g))
+			w.WriteHeader(test.status)
+		})
+		res := b.Do(t, test.method, "/page", strings.NewReader("password=x"), setHeader("Content-Type", "application/x-www-form-urlencoded"))
+		if res.Status != test.want || !strings.HasPrefix(res.Header.Get("Location"), expandNames(test.location, g)) {
+			t.Errorf("%+v: %d %s", test, res.Status, res.Header.Get("Location"))
+		}
+	}
+}
+
+func TestIssStandsInEachFormOfTheResponseAndInNoOther(t *testing.T) {
+	t.Parallel()
+	const stranger = `<form action="https://other.example/"><input name="code" value="1"></form>`
+	g, b := inFlow(t, typed("text/html", formPost+stranger+formPost))
+	with := strings.Replace(formPost, `app.example/cb">`, `app.example/cb"><input type="hidden" name="iss" value="`+g.URL+`"/>`, 1)
+	if res := b.Get(t, "/page"); res.Body != with+stranger+with {
+		t.Errorf("%d %s", res.Status, res.Body)
+	}
+}
+
+func TestWithoutTheStoreTheLinkIsThatOfTheRequestsOwnFlow(t *testing.T) {
+	t.Parallel()
+	store := &brokenStore{Store: memory()}
+	l := logIn(t, harness.Form(), required, func(o *proxy.Options) { o.Store = store })
+	l.browser.Open(t, "web", l.Push(t, "web", "s3cret", harness.Form("state", "other")))
+	l.Upstream.Handlers["/authorize"] = func(w http.ResponseWriter, r *http.Request) {
+		store.broken.Store(true)
+		redirecting("/login?client_id=web&state=other")(w, r)
+	}
+	res := l.browser.Get(t, l.short)
+	if wantPage(t, l.Gateway, res, 503, "temporarily_unavailable"); !strings.Contains(res.Body, `href="`+strings.ReplaceAll(l.URL+l.short, "&", "&amp;")+`"`) {
+		t.Errorf("no link to the same request: %s", res.Body)
+	}
+}
