@@ -17,6 +17,18 @@ import (
 	"pargate/test/upstream"
 )
 
+// A page that is no page, such as the upstream's JSON for a script of its own, belongs to the trip where it answers a
+// request of the flow.
+func TestAnAnswerToARequestOfAFlowIsKeptByNobody(t *testing.T) {
+	t.Parallel()
+	l := logIn(t, harness.Form(), required)
+	l.Upstream.Handlers["/authorize"] = typed("application/json", "{}")
+	res := l.browser.Get(t, l.short)
+	if res.Header.Get("Cache-Control") != "no-store" || res.Header.Get("Referrer-Policy") != "same-origin" {
+		t.Errorf("%v", res.Header)
+	}
+}
+
 // redirecting answers with a redirect to an address.
 func redirecting(address string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -51,8 +63,9 @@ func TestARequestNamesAFlowExactlyUnlessItsClientMustPush(t *testing.T) {
 		l := logIn(t, harness.Form("nonce", "n"), func(o *proxy.Options) {
 			o.Clients = harness.Registry(t, `[{"client_id": "web", "client_secret": "s3cret", "redirect_uris": ["https://app.example/cb"]`+member+`}]`)
 		})
+		before := len(l.Upstream.Requests())
 		l.browser.Get(t, "/authorize?Client_ID=web&State=st4te&nonce=evil")
-		if got := l.Upstream.Last().Query().Get("nonce"); got != want {
+		if got := l.Upstream.Last().Query().Get("nonce"); got != want || len(l.Upstream.Requests()) != before+1 {
 			t.Errorf("%q: the nonce is %q, want %q", member, got, want)
 		}
 	}
@@ -507,5 +520,41 @@ func TestWithoutTheStoreTheLinkIsThatOfTheRequestsOwnFlow(t *testing.T) {
 	res := l.browser.Get(t, l.short)
 	if wantPage(t, l.Gateway, res, 503, "temporarily_unavailable"); !strings.Contains(res.Body, `href="`+strings.ReplaceAll(l.URL+l.short, "&", "&amp;")+`"`) {
 		t.Errorf("no link to the same request: %s", res.Body)
+	}
+}
+
+func TestNoOtherOriginsScriptReadsAProtectedPath(t *testing.T) {
+	t.Parallel()
+	g, _ := inFlow(t, nil)
+	for path, want := range map[string]string{"/authorize/x": "", "//Authorize": "", "/other": "*"} {
+		g.Upstream.Handlers[path] = func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Access-Control-Allow-Origin", "*")
+			w.Header().Set("Access-Control-Allow-Credentials", "true")
+		}
+		res := harness.NewBrowser(g.URL).Get(t, path)
+		if got := res.Header; got.Get("Access-Control-Allow-Origin") != want || (got.Get("Access-Control-Allow-Credentials") == "") != (want == "") {
+			t.Errorf("%s: %v", path, got)
+		}
+	}
+}
+
+func TestASecondReferenceInAFormIsOneTooMany(t *testing.T) {
+	t.Parallel()
+	l := logIn(t, harness.Form(), required)
+	_, uri, _ := strings.Cut(l.short, "request_uri=")
+	for _, second := range []string{uri, "https%3A%2F%2Fevil.example%2F"} {
+		wantPage(t, l.Gateway, l.browser.Post(t, l.short, "confirm=1&request_uri="+second), 400, "invalid_request")
+	}
+}
+
+func TestAwayFromTheEndpointTheLinkLeadsBackToIt(t *testing.T) {
+	t.Parallel()
+	store := &brokenStore{Store: memory()}
+	l := logIn(t, harness.Form(), required, func(o *proxy.Options) { o.Store = store })
+	l.Upstream.Handlers["/page"] = redirecting("https://app.example/cb?code=1&state=st4te")
+	store.broken.Store(true)
+	res := l.browser.Get(t, "/page")
+	if wantPage(t, l.Gateway, res, 503, "temporarily_unavailable"); !strings.Contains(res.Body, `href="`+strings.ReplaceAll(l.URL+l.short, "&", "&amp;")+`"`) {
+		t.Errorf("no link to the request: %s", res.Body)
 	}
 }
