@@ -10,7 +10,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
 	"net/http"
 	"strings"
 	"sync"
@@ -515,8 +514,12 @@ func TestAnUnknownClientCostsASignature(t *testing.T) {
 func TestADecoyProvesNothing(t *testing.T) {
 	t.Parallel()
 	a := authenticator(t, load(t, jwtClients), atNow)
-	base := &ecdsa.PrivateKey{PublicKey: ecdsa.PublicKey{Curve: elliptic.P256()}, D: big.NewInt(1)}
-	base.X, base.Y = elliptic.P256().ScalarBaseMult([]byte{1})
+	one := make([]byte, 32)
+	one[31] = 1
+	base, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), one)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, s := range []*harness.Signer{{Algorithm: "ES256", Key: base}, {Algorithm: "HS256", Key: []byte{}}} {
 		if c, err := push(t, a, assertionForm(s.Sign(claimsOf("nobody")))); err == nil {
 			t.Errorf("%s proves %v", s.Algorithm, c)
