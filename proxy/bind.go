@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -24,24 +25,26 @@ type outgoing struct {
 }
 
 // bindNamed binds a request without a reference that names a flow of this browser, and reports whether it does: on a
-// protected path by query and form, and where requests must be pushed on any path by a form that is a whole request.
+// protected path by query and form, and where requests must be pushed on any path by a form that makes it a whole
+// request. Such a one that names no flow is refused.
 func (s *Server) bindNamed(r *http.Request) (bool, error) {
 	x := exchangeOf(r)
 	if x.endpoints == nil || len(x.liveCookies()) == 0 {
 		return false, nil
 	}
-	pairs := slices.Collect(rewrite.Pairs(r.URL.RawQuery))
-	if !x.place.protected() {
+	elsewhere := !x.place.protected()
+	if elsewhere {
 		if whole, err := s.readWholeRequest(r); err != nil || !whole {
 			return false, err
 		}
-		pairs = nil
 	}
-	flow, err := s.identify(r, slices.AppendSeq(pairs, rewrite.Pairs(x.form)))
-	if err != nil {
+	flow, err := s.identify(r, slices.AppendSeq(slices.Collect(rewrite.Pairs(r.URL.RawQuery)), rewrite.Pairs(x.form)))
+	switch {
+	case err != nil:
 		return false, storeTrouble(err, "")
-	}
-	if flow == nil {
+	case flow == nil && elsewhere && s.PARRequired:
+		return false, notPushed(errors.New("a form with a whole request, away from the authorization endpoint"))
+	case flow == nil:
 		return false, nil
 	}
 	if err := s.checkStillRegistered(flow); err != nil {
@@ -50,21 +53,39 @@ func (s *Server) bindNamed(r *http.Request) (bool, error) {
 	return true, s.bind(r, flow, shortRequest{})
 }
 
-// readWholeRequest reads a form on a path that is not protected, and reports whether it is a whole authorization request:
-// a consent form with an address of its own, or another way to the authorization endpoint than its path (/index.php?r=...).
+// readWholeRequest reads a form on a path that is not protected, and reports whether it makes the request a whole
+// authorization request: a consent form with an address of its own, or another way to the authorization endpoint than its
+// path (/index.php?r=...). Such a one is refused as multipart, which could not be bound.
 func (s *Server) readWholeRequest(r *http.Request) (bool, error) {
 	x := exchangeOf(r)
-	if !s.mustPush() || x.place != elsewhere || !hasBody(r) || !isForm(r.Header) {
+	if !s.mustPush() || x.place != elsewhere || !hasBody(r) {
 		return false, nil
 	}
-	if err := readForm(r); err != nil {
+	mediaType := mediaTypeOf(r.Header)
+	switch {
+	case mediaType == formType && isPlain(r.Header): // whatever it says of its charset
+		if r.ContentLength > maxLoginForm {
+			return false, bodyTooLarge(maxLoginForm)
+		}
+		if err := x.readForm(r); err != nil {
+			return false, err
+		}
+		if err := x.checkForm(); err != nil {
+			return false, err
+		}
+		return isWholeRequest(authorizationNames(r.URL.RawQuery, x.form)), nil
+	case mediaType == "multipart/form-data" && isPlain(r.Header):
+		names, err := peekNames(r)
+		if err == nil && isWholeRequest(names) {
+			err = oauth.UnsupportedMediaType("send a form: " + formType)
+		}
 		return false, err
 	}
-	if err := x.checkForm(); err != nil {
-		return false, err
-	}
-	names := authorizationNames(x.form)
-	return names[oauth.ParamClientID] && (names[oauth.ParamResponseType] || names[oauth.ParamRedirectURI]), nil
+	return false, nil
+}
+
+func isWholeRequest(names map[string]bool) bool {
+	return names[oauth.ParamClientID] && (names[oauth.ParamResponseType] || names[oauth.ParamRedirectURI])
 }
 
 // bind makes the request to be sent upstream: what was pushed has its pushed value, and nothing of an authorization
@@ -76,6 +97,9 @@ func (s *Server) bind(r *http.Request, flow *openFlow, short shortRequest) error
 	// A body on a protected path must be one that can be judged; elsewhere one that cannot is the upstream's business.
 	if err := x.checkForm(); err != nil && (x.place.protected() || x.formState == formTooLong) {
 		return err
+	}
+	if short.ref == "" {
+		flow = s.atItsPage(r, flow)
 	}
 	x.flow = flow
 	var changed []string
@@ -96,11 +120,7 @@ func (s *Server) bind(r *http.Request, flow *openFlow, short shortRequest) error
 // some servers read the one, some the other, and none may miss what the browser has moved or taken away.
 func (s *Server) bindInPlace(r *http.Request, flow *openFlow, short shortRequest) (changed []string) {
 	x := exchangeOf(r)
-	difference := flow.difference()
-	if short.ref == "" {
-		difference = s.differenceOfPage(r, flow)
-	}
-	pushed := flow.pushed.With(difference)
+	pushed := flow.pushed.With(flow.difference())
 	inQuery := short.ref != "" || pushed.Concerns(r.URL.RawQuery)
 	out := &outgoing{query: r.URL.RawQuery, pristine: isPristine(r, short)}
 	if x.formState == formRead {
@@ -120,33 +140,32 @@ func (s *Server) bindInPlace(r *http.Request, flow *openFlow, short shortRequest
 	return changed
 }
 
-// differenceOfPage returns the difference of the continuation at which the page stands that a form without a reference
-// was sent from: some servers take prompt out of their address once it has been done, and do not repeat it in their
-// consent form, in which it would begin again. Only a continuation that the gateway has made can say so.
-func (s *Server) differenceOfPage(r *http.Request, flow *openFlow) rewrite.Difference {
-	x := exchangeOf(r)
+// atItsPage returns the flow with the difference of the continuation at which the page stands that a form without a
+// reference was sent from: some servers take prompt out of their address once it has been done, and do not repeat it in
+// their consent form, in which it would begin again. Only a continuation that the gateway has made can say so.
+func (s *Server) atItsPage(r *http.Request, flow *openFlow) *openFlow {
 	referer, err := url.Parse(r.Header.Get("Referer"))
-	if err != nil || !sameOrigin(referer, x.endpoints.public) {
-		return rewrite.Difference{}
+	if err != nil || !sameOrigin(referer, exchangeOf(r).endpoints.public) {
+		return flow
 	}
 	uri, _ := strictValue(referer.RawQuery, oauth.ParamRequestURI)
 	ref, ok := parseRequestURI(uri)
 	if !ok {
-		return rewrite.Difference{}
+		return flow
 	}
 	at, err := s.continuation(r, shortRequest{clientID: flow.Party.ClientID, ref: ref})
-	if err != nil || at == nil || at.Reference != flow.Reference { // without it, everything that was pushed is sent
-		return rewrite.Difference{}
+	if err != nil || at == nil || at.Reference != flow.Reference {
+		return flow // and everything that was pushed is sent
 	}
-	return at.difference()
+	return at
 }
 
 // bindToForm puts everything into the form, and a ticket into the query.
 func (s *Server) bindToForm(r *http.Request, flow *openFlow, short shortRequest) (changed []string, err error) {
 	x := exchangeOf(r)
 	ticket := short.ref // a continuation that changes something is its own ticket
-	if flow.Difference == "" {
-		if ticket, err = s.continueFlow(r, flow, rewrite.Difference{}); err != nil {
+	if ticket == "" || flow.Difference == "" {
+		if ticket, err = s.continueFlow(r, flow, flow.difference()); err != nil {
 			return nil, err
 		}
 	}

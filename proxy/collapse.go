@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"go.uber.org/zap"
@@ -43,8 +44,11 @@ func (r *reply) collapseHeader(rules *rewrite.Collapse, name string, values []st
 		return
 	}
 	for i, value := range values {
-		shorten := rules.URL
-		if name == "Refresh" {
+		shorten := rules.Value // of a header that holds something else than an address, nothing changes
+		switch name {
+		case "Location":
+			shorten = rules.URL
+		case "Refresh":
 			shorten = rules.Refresh
 		}
 		if shorter, ok := shorten(value); ok {
@@ -150,7 +154,7 @@ func (c *collapser) trust(flow *openFlow) (trust rewrite.Trust) {
 	}
 	trust.Prompt = !*c.mentions
 	if own := c.x.flow; own != nil && own.Reference == flow.Reference {
-		trust.Additions = c.x.out.pristine && !*c.mentions
+		trust.Additions = c.x.out.pristine && !*c.mentions && !slices.ContainsFunc(valuesOf(c.x.cookies), c.server.vocabulary.Mentions)
 		trust.Known = own.difference()
 	}
 	return trust

@@ -5,7 +5,11 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
+
+	"pargate/proxy/oauth"
 )
 
 const (
@@ -103,12 +107,42 @@ func hasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBo
 // content encoding.
 func isForm(h http.Header) bool {
 	types := h.Values("Content-Type")
-	if len(types) != 1 || len(h.Values("Content-Encoding")) > 0 {
+	if len(types) != 1 || !isPlain(h) {
 		return false
 	}
 	mediaType, params, err := mime.ParseMediaType(types[0])
 	return err == nil && mediaType == formType && isASCIICompatible(params["charset"])
 }
+
+// isPlain reports whether a body has no content encoding.
+func isPlain(h http.Header) bool {
+	return !slices.ContainsFunc(h["Content-Encoding"], func(value string) bool { return !strings.EqualFold(strings.TrimSpace(value), "identity") })
+}
+
+// mediaTypeOf returns what a body is, whatever else its type says.
+func mediaTypeOf(h http.Header) string {
+	name, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	return strings.ToLower(strings.TrimSpace(name))
+}
+
+// peekNames returns the names of authorization requests in the beginning of a multipart form, which goes on as it came.
+func peekNames(r *http.Request) (map[string]bool, error) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxLoginForm))
+	if err != nil {
+		return nil, bodyIncomplete(err)
+	}
+	putBack(r, body)
+	names := map[string]bool{}
+	for _, found := range fieldName.FindAllSubmatch(body, -1) {
+		if name := oauth.Fold(string(found[1])); oauth.IsAuthorizationRequestName(name) {
+			names[name] = true
+		}
+	}
+	return names, nil
+}
+
+// fieldName finds the name in the head of a part (RFC 7578 §4.2).
+var fieldName = regexp.MustCompile(`(?i)[;\s]name="?([^";\r\n]+)`)
 
 // asciiCompatible begin the names of charsets whose bytes below 128 are those of ASCII, so that a form's "&", "=" and
 // parameter names are what they seem.

@@ -44,6 +44,7 @@ func (r *reply) readPage() error {
 	raw, rest, err := gather(r.Body, r.ContentLength, r.hasResponseForm)
 	r.page = &htmlPage{raw: raw, broken: err, rest: rest}
 	if rest != nil {
+		r.Body = rest // which whoever closes the body must end
 		r.server.Log.Warn("a page is too long or too slow to be looked at as a whole", zap.String("request_id", r.x.id),
 			zap.String("path", loggedPath(r.x.path)), zap.Int("read", len(raw)))
 	}
@@ -75,13 +76,28 @@ func (x *exchange) askReadable(r *http.Request) {
 	if isAsset(r) {
 		return
 	}
+	inFlow := len(x.liveCookies()) > 0
 	accepted := "identity"
-	if len(x.liveCookies()) == 0 && strings.Contains(strings.ToLower(r.Header.Get("Accept-Encoding")), "gzip") {
+	if !inFlow && acceptsGzip(r.Header) {
 		accepted = "gzip"
 	}
 	r.Header["Accept-Encoding"] = []string{accepted}
-	r.Header.Del("Range")
-	r.Header.Del("If-Range")
+	if inFlow || x.place.protected() {
+		r.Header.Del("Range")
+		r.Header.Del("If-Range")
+	}
+}
+
+// acceptsGzip reports whether gzip is among the encodings that a browser takes (RFC 9110 §12.5.3).
+func acceptsGzip(h http.Header) bool {
+	for encoding := range strings.SplitSeq(strings.ToLower(strings.Join(h["Accept-Encoding"], ",")), ",") {
+		name, weight, _ := strings.Cut(encoding, ";")
+		if strings.TrimSpace(name) == "gzip" {
+			weight = strings.TrimPrefix(strings.TrimSpace(weight), "q=")
+			return strings.Trim(weight, "0.") != "" || weight == ""
+		}
+	}
+	return false
 }
 
 // isPage reports whether a response is one that browsers show as HTML, in a charset in which ASCII is ASCII. One without
@@ -119,6 +135,9 @@ func (r *reply) decompress(raw []byte) ([]byte, error) {
 	case "", "identity":
 		return raw, nil
 	case "gzip", "x-gzip":
+		if len(raw) == 0 {
+			return raw, nil
+		}
 		plain, err := gzip.NewReader(bytes.NewReader(raw))
 		if err != nil {
 			return nil, badGateway(http.StatusBadGateway, errors.New("the page is not the gzip that it says it is"))
@@ -128,6 +147,9 @@ func (r *reply) decompress(raw []byte) ([]byte, error) {
 			r.page.sealed = true
 		}
 		return text, nil
+	}
+	if isAsset(r.Request) && r.StatusCode >= http.StatusBadRequest {
+		return nil, nil // what a browser gets in place of a picture, which it does not show
 	}
 	return nil, badGateway(http.StatusBadGateway, fmt.Errorf("the page is compressed (%s), which was not asked for", clip(encoding, 32)))
 }

@@ -165,7 +165,7 @@ func (r *reply) mayLeadToClient(response sentResponse) bool {
 
 // pick finds the flow of a response among those with its redirect_uri: by state, which may be another tab's; without
 // one by the request's reference, else the only one that pushed no state. Of several with one state it is the
-// reference's, else the newest: one of them ends with each response. several reports that of several without a state
+// reference's, else, where the client must push, the newest: one of them ends with each response. several reports that
 // none is told from the others.
 func (r *reply) pick(response rewrite.Response, matching []*openFlow) (flow *openFlow, several bool) {
 	var candidates []*openFlow
@@ -191,7 +191,7 @@ func (r *reply) pick(response rewrite.Response, matching []*openFlow) (flow *ope
 		return candidates[0], false
 	}
 	flow = own(candidates)
-	if flow == nil && response.State != "" {
+	if flow == nil && len(candidates) > 0 && (response.State != "" || response.Signed) && r.server.requiresPush(candidates[0].Party.ClientID) {
 		flow = newest(candidates)
 	}
 	return flow, flow == nil && len(candidates) > 1

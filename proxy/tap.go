@@ -3,6 +3,7 @@ package proxy
 import (
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -50,8 +51,8 @@ func (t *bodyTap) text() (string, bool) {
 	return string(t.seen), complete && len(t.seen) <= maxFormBytes
 }
 
-// mentionsRequest reports whether path, query, form, Referer or cookies of the browser's request hold a parameter of an
-// authorization request, but for references of ours. A body that is not known might hold anything.
+// mentionsRequest reports whether path, query, form or Referer of the browser's request hold a parameter of an
+// authorization request, but for references of ours. Cookies may be the upstream's memory of the request itself. A body that is not known might hold anything.
 func (s *Server) mentionsRequest(x *exchange, referer string) bool {
 	form, known := x.form, x.bodyless || x.formState == formRead || x.formState == formAbsent
 	if x.tap != nil {
@@ -60,12 +61,7 @@ func (s *Server) mentionsRequest(x *exchange, referer string) bool {
 	if !known {
 		return true
 	}
-	for _, text := range append([]string{x.path, x.rawQuery, form, referer}, valuesOf(x.cookies)...) {
-		if s.vocabulary.Mentions(text) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc([]string{x.path, x.rawQuery, form, referer}, s.vocabulary.Mentions)
 }
 
 // valuesOf returns the values in Cookie headers. The names are the upstream's choice, and many call one state or nonce.

@@ -70,20 +70,29 @@ func (c *Collapse) url(address string, layer int) (string, bool) {
 	return address, true
 }
 
-// segments shortens addresses that are segments of a path.
+// segments shortens addresses that are segments of a path, or parameters in one.
 func (c *Collapse) segments(place string, layer int) (string, bool) {
 	if layer == maxNesting || !strings.Contains(place, "%") {
 		return place, false
 	}
 	segments, changed := strings.Split(place, "/"), false
 	for i, segment := range segments {
-		decoded := decodeEscapes(segment, '+')
-		if decoded == segment {
+		if !strings.Contains(segment, "%") {
 			continue
 		}
-		if shorter, ok := c.value(decoded, layer+1); ok {
-			segments[i], changed = escape(shorter), true
+		parts := strings.Split(segment, ";")
+		for j, part := range parts {
+			name, value, isParameter := strings.Cut(part, "=")
+			if !isParameter {
+				name, value = "", part
+			} else {
+				name += "="
+			}
+			if shorter, ok := c.value(decodeEscapes(value, '+'), layer+1); ok {
+				parts[j], changed = name+escape(shorter), true
+			}
 		}
+		segments[i] = strings.Join(parts, ";")
 	}
 	return strings.Join(segments, "/"), changed
 }
@@ -132,6 +141,9 @@ func (c *Collapse) nested(query string, layer int) (string, bool) {
 func (c *Collapse) Value(value string) (string, bool) { return c.value(value, 0) }
 
 func (c *Collapse) value(value string, layer int) (string, bool) {
+	if strings.ContainsAny(value, "\"<>{}|`") || strings.ContainsAny(strings.TrimSpace(value), " \t\r\n") {
+		return "", false // no address, but a text or JSON that may hold one
+	}
 	if strings.Contains(value, "?") || strings.Contains(value, "#") {
 		return c.url(value, layer)
 	}

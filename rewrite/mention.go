@@ -19,29 +19,42 @@ var namePattern = regexp.MustCompile(`([A-Za-z_.\[\]% 0-9+-]+)(?:\\*["']\s*:|\s*
 
 func (v *Vocabulary) mentions(text string, layer int) bool {
 	for _, at := range namePattern.FindAllStringSubmatchIndex(text, -1) {
-		value := text[at[1]:]
-		if end := strings.IndexAny(value, "&;\"'\\"); end >= 0 {
-			value = value[:end]
-		}
-		if v.mentionsName(v.Fold(unescapeName(text[at[2]:at[3]])), unescapeLeniently(value)) {
+		if name := v.Fold(unescapeName(text[at[2]:at[3]])); v.IsAuthorization(name) && v.mentionsName(name, valueAt(text[at[1]:])) {
 			return true
 		}
 	}
-	for part := range strings.FieldsFuncSeq(text, isDivider) {
-		for _, decoded := range decodings(part) {
-			if layer == maxNesting || v.mentions(decoded, layer+1) {
-				return true
+	for _, isDivider := range []func(rune) bool{dividesPairs, dividesWords} {
+		for part := range strings.FieldsFuncSeq(text, isDivider) {
+			for _, decoded := range decodings(part) {
+				if layer == maxNesting || v.mentions(decoded, layer+1) {
+					return true
+				}
 			}
 		}
 	}
 	return false
 }
 
-func isDivider(r rune) bool { return strings.ContainsRune("&;?#/=\"'\\,{}: ", r) }
+// valueAt returns the value that text begins with, as far as it has to be known.
+func valueAt(text string) string {
+	text = text[:min(len(text), 256)]
+	if end := strings.IndexAny(text, "&;\"'\\"); end >= 0 {
+		text = text[:end]
+	}
+	return unescapeLeniently(text)
+}
+
+// What is encoded may be a pair as a whole, or a word in it.
+func dividesPairs(r rune) bool { return strings.ContainsRune("&;\"' ", r) }
+
+func dividesWords(r rune) bool { return strings.ContainsRune("&;?#/=\"'\\,{}: ", r) }
 
 // decodings returns what a part of a text may stand for.
 func decodings(part string) (all []string) {
 	if decoded := unescapeLeniently(part); decoded != part && strings.Contains(part, "%") {
+		all = append(all, decoded)
+	}
+	if decoded := jsonEscape.ReplaceAllStringFunc(part, decodeJSONEscape); decoded != part {
 		all = append(all, decoded)
 	}
 	if len(part) < minEncoded {
@@ -59,11 +72,19 @@ func decodings(part string) (all []string) {
 	return all
 }
 
+// jsonEscape is an escape of JSON, which may be in a string of JSON itself.
+var jsonEscape = regexp.MustCompile(`\\+u00[0-7][0-9A-Fa-f]`)
+
+func decodeJSONEscape(escape string) string {
+	return string(unhex(escape[len(escape)-2])<<4 | unhex(escape[len(escape)-1]))
+}
+
 // isText reports whether decoded bytes are something that somebody has written, which random ones are not.
 func isText(b []byte) bool {
 	return utf8.Valid(b) && !strings.ContainsFunc(string(b), func(r rune) bool { return r < ' ' && r != '\n' && r != '\r' && r != '\t' })
 }
 
+// mentionsName reports whether a name of authorization requests with that value is one.
 func (v *Vocabulary) mentionsName(name, value string) bool {
 	switch {
 	case name == "client_id" || value == "": // by itself it starts nothing
@@ -71,5 +92,5 @@ func (v *Vocabulary) mentionsName(name, value string) bool {
 	case name == "request_uri":
 		return !v.IsReference(value)
 	}
-	return v.IsAuthorization(name)
+	return true
 }
