@@ -23,7 +23,8 @@ func (c *checker) urls() {
 func (c *checker) origins() {
 	for _, origin := range c.cfg.CORSOrigins {
 		u, err := url.Parse(origin)
-		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || origin != strings.ToLower(u.Scheme+"://"+u.Host) {
+		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || origin != strings.ToLower(u.Scheme+"://"+u.Host) ||
+			u.Scheme == "https" && u.Port() == "443" || u.Scheme == "http" && u.Port() == "80" {
 			c.fail("CORS_ORIGINS", "%s is not an origin as browsers send it: https://, host and port alone, in lower case", quote(origin))
 		}
 	}

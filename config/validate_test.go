@@ -234,7 +234,7 @@ func TestOrigins(t *testing.T) {
 	const not = " is not an origin as browsers send it: https://, host and port alone, in lower case"
 	for value, want := range map[string]string{
 		"https://app.example": "", "http://127.0.0.1:3000 https://x": "", "*": `"*"`, "null": `"null"`, "https://app.example/": `"https://app.example/"`,
-		"https://App.example": `"https://App.example"`, "app.example": `"app.example"`, "ftp://x": `"ftp://x"`, "https://": `"https://"`,
+		"https://App.example": `"https://App.example"`, "app.example": `"app.example"`, "ftp://x": `"ftp://x"`, "https://": `"https://"`, "https://app.example:443": `"https://app.example:443"`,
 	} {
 		if want != "" {
 			want = "CORS_ORIGINS " + want + not

@@ -21,7 +21,7 @@ type exchange struct {
 	path        string // as in the request line
 	origin      origin
 	formState   formState
-	form        string // of a request to a protected path, once it was read
+	form        string // of a request to a protected path or in a flow, once it was read
 	bodyless    bool   // the request has no body
 	bodyArrived bool   // all of the body is here, or none will come
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,8 +29,10 @@ type htmlPage struct {
 	changed bool   // text is not what came
 	sealed  bool   // text is not all of raw, and cannot take its place
 	forms   []rewrite.Form
-	broken  error         // how it ended before its end; nil: it did not
-	rest    io.ReadCloser // what was not read of one that is too long or too slow, and passes as it is; nil: there is none
+
+	refreshes []rewrite.Refresh
+	broken    error         // how it ended before its end; nil: it did not
+	rest      io.ReadCloser // what was not read of one that is too long or too slow, and passes as it is; nil: there is none
 }
 
 // readPage reads the page, if it is one that has to be looked at. Of one that is too long, or does not come to its end,
@@ -52,7 +55,7 @@ func (r *reply) readPage() error {
 		return err
 	}
 	if !isUTF16(r.page.text) {
-		r.page.forms = rewrite.Forms(r.page.text)
+		r.page.forms, r.page.refreshes = rewrite.Forms(r.page.text), rewrite.Refreshes(r.page.text)
 	}
 	return nil
 }
@@ -107,11 +110,13 @@ func isPage(h http.Header) bool {
 	if err != nil && mediaType == "" {
 		return true
 	}
-	return (mediaType == "text/html" || mediaType == "application/xhtml+xml") && !hasPrefixOf(strings.ToLower(params["charset"]), otherThanASCII)
+	return (mediaType == "text/html" || mediaType == "application/xhtml+xml") && !slices.Contains(otherThanASCII, strings.ToLower(strings.TrimSpace(params["charset"])))
 }
 
-// otherThanASCII begin the names of charsets in which the bytes of a tag are not those of ASCII.
-var otherThanASCII = []string{"utf-16", "utf16", "utf-32", "utf32", "ucs-2", "ucs-4", "unicode", "iso-10646", "csunicode", "iso-2022-", "csiso2022", "utf-7", "hz-gb"}
+// otherThanASCII are the names of charsets to browsers in which the bytes of a tag are not those of ASCII: UTF-16's, and
+// those that they do not show at all (WHATWG Encoding §4.2).
+var otherThanASCII = []string{"utf-16", "utf-16le", "utf-16be", "unicode", "unicodefeff", "unicodefffe", "csunicode", "ucs-2", "iso-10646-ucs-2",
+	"replacement", "csiso2022kr", "hz-gb-2312", "iso-2022-cn", "iso-2022-cn-ext", "iso-2022-kr"}
 
 // isUTF16 reports whether a page begins with the mark of an encoding in which ASCII is not ASCII, which counts more than
 // what its type says.

@@ -3,6 +3,7 @@ package proxy
 import (
 	"net/http"
 	"path"
+	"regexp"
 	"strings"
 	"unicode"
 
@@ -40,6 +41,9 @@ func newPaths(exact map[string]place) *paths {
 	for literal, where := range exact {
 		if where == atAuthorize {
 			p.protected = append(p.protected, spellings(literal)...)
+			if behind := behindScript(foldPath(literal)); behind != "" {
+				p.protected = append(p.protected, behind)
+			}
 		}
 	}
 	return p
@@ -71,19 +75,16 @@ func (p *paths) classify(raw string) place {
 	return where
 }
 
-// behindScript returns what stands in a path behind the first segment with a dot in it: /index.php/authorize is
-// /authorize to a server that is called through one script (RFC 3875 §4.1.5).
+// behindScript returns what stands in a folded path behind the script through which some servers are called:
+// /index.php/authorize is /authorize to one (RFC 3875 §4.1.5). Empty: there is none.
 func behindScript(path string) string {
-	dot := strings.IndexByte(path, '.')
-	if dot < 0 {
-		return ""
+	if found := scriptPattern.FindStringIndex(path); found != nil {
+		return path[found[1]-1:]
 	}
-	slash := strings.IndexByte(path[dot:], '/')
-	if slash < 0 {
-		return ""
-	}
-	return path[dot+slash:]
+	return ""
 }
+
+var scriptPattern = regexp.MustCompile(`\.(?:php[0-9]?|phtml|f?cgi|pl|py|rb|aspx?|jsp|do|dll)/`)
 
 // spellings returns what a path is, folded, to servers that decode it up to three times.
 func spellings(raw string) []string {

@@ -26,6 +26,9 @@ func TestClassifyKnowsEverySpellingOfTheAuthorizationEndpoint(t *testing.T) {
 
 		"/authorize/connector": below, "/authorize.json": below, "/Authorize/x/y": below, "/authorize;a/b": below, "/authorize%2fcb": below,
 
+		"/index.php/authorize": nearMiss, "/app/INDEX.php5/Authorize/": nearMiss, "/x.cgi/authorize/y": below, "/index%2ephp/authorize": nearMiss,
+		"/api/v1.0/authorize": elsewhere, "/.well-known/authorize": elsewhere, "/realms/example.com/authorize": elsewhere, "/index.php/x/authorize": elsewhere,
+
 		"/": elsewhere, "": elsewhere, "/authorizer": elsewhere, "/x/authorize": elsewhere, "/authorize_it": elsewhere, "/par/": elsewhere,
 		"/token/authorize": elsewhere, "/%25252561uthorize": elsewhere, "*": elsewhere,
 	} {
@@ -51,6 +54,16 @@ func TestAnAuthorizationEndpointWithEscapesHasTheSameSpellings(t *testing.T) {
 	for _, path := range []string{"/realms/M%79%20Realm/%C3%A4uth", "/realms/My%2520Realm/%C3%A4uth", "/realms/My%20Realm/%c3%84uth", "/realms/My Realm/äuth", "/realms/My%20Realm/%c3%a4uth/x"} {
 		if got := p.classify(path); !got.protected() {
 			t.Errorf("classify(%q) = %d", path, got)
+		}
+	}
+}
+
+func TestAnAuthorizationEndpointBehindAScriptIsProtectedWithoutIt(t *testing.T) {
+	t.Parallel()
+	p := newPaths(map[string]place{"/index.php/apps/oauth2/authorize": atAuthorize})
+	for path, want := range map[string]place{"/apps/oauth2/authorize": nearMiss, "/index.php/apps/oauth2/authorize": atAuthorize, "/apps/oauth2": elsewhere} {
+		if got := p.classify(path); got != want {
+			t.Errorf("classify(%q) = %d, want %d", path, got, want)
 		}
 	}
 }

@@ -29,7 +29,7 @@ type authorizationResponse struct {
 var errHeadResponse = deadLink(errors.New("an authorization response to a HEAD"))
 
 // recognise finds out whether this is an authorization response of one of the browser's flows: a Location, whatever
-// the status (one server in use sends 400 with one), or a form of the page, that leads to a pushed redirect_uri.
+// the status (one server in use sends 400 with one), a form of the page or a refresh, that leads to a pushed redirect_uri.
 func (r *reply) recognise() error {
 	if len(r.cookies) == 0 && !r.server.PARRequired || r.x.endpoints == nil {
 		return nil
@@ -72,26 +72,23 @@ func (r *reply) parse() []sentResponse {
 			return []sentResponse{{Response: response}}
 		}
 	}
-	sent := r.parseRefresh("", r.Header.Get("Refresh"))
+	sent := r.parseRefresh(rewrite.Refresh{Value: r.Header.Get("Refresh")})
 	if r.page == nil {
 		return sent
 	}
-	rewrite.EditPage(r.page.text, func(a rewrite.Attribute) (string, bool) {
-		if a.Tag == "meta" && a.Name == "content" {
-			sent = append(sent, r.parseRefresh(a.Base, a.Value)...)
-		}
-		return "", false
-	})
-	return append(sent, r.parseForms(r.page.forms)...)
+	for _, refresh := range r.page.refreshes {
+		sent = append(sent, r.parseRefresh(refresh)...)
+	}
+	return append(r.parseForms(r.page.forms), sent...) // the form first: it gets iss
 }
 
 // parseRefresh finds the one in a refresh, with which some servers send a browser on.
-func (r *reply) parseRefresh(base, value string) []sentResponse {
-	address, ok := rewrite.RefreshAddress(value)
+func (r *reply) parseRefresh(refresh rewrite.Refresh) []sentResponse {
+	address, ok := rewrite.RefreshAddress(refresh.Value)
 	if !ok {
 		return nil
 	}
-	response, ok := rewrite.ParseResponse(r.resolve(base, address))
+	response, ok := rewrite.ParseResponse(r.resolve(refresh.Base, address))
 	if !ok {
 		return nil
 	}
@@ -140,10 +137,11 @@ func (r *reply) resolve(base, address string) string {
 	return rewrite.Resolve(origin, path, address)
 }
 
-// sameAs reports whether two forms of one page send the same, as when one is for browsers without script.
+// sameAs reports whether two responses of one page are the same, as when one is for browsers without script: two forms that
+// send the same, or a refresh beside another with the same state.
 func (s sentResponse) sameAs(other sentResponse) bool {
-	if s.refresh && other.refresh {
-		return s.Response.Same(other.Response)
+	if s.refresh || other.refresh {
+		return s.State == other.State
 	}
 	return s.form != nil && other.form != nil && s.Response.Same(other.Response) && slices.Equal(s.form.Fields, other.form.Fields)
 }

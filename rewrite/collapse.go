@@ -30,8 +30,8 @@ type Collapse struct {
 	Shorten func(Address) (query string, replaced bool)
 }
 
-// URL returns an address with the queries in it shortened, its own or those of addresses nested in its parameters up to
-// three layers deep, and reports whether anything was. Only addresses of ours are shortened; those that hold them may be
+// URL returns an address with the queries in it shortened, its own or those of addresses nested in its parameters, its
+// path or its fragment up to three layers deep, and reports whether anything was. Only addresses of ours are shortened; those that hold them may be
 // anybody's. What is not shortened keeps its bytes.
 func (c *Collapse) URL(address string) (string, bool) { return c.url(address, 0) }
 
@@ -137,7 +137,7 @@ func (c *Collapse) nested(query string, layer int) (string, bool) {
 }
 
 // Value returns a parameter's or a field's value with the addresses in it shortened: the value is one, percent-encoded
-// or not, or the base64url text of one.
+// or not, or the base64 text of one, or the query of one without its place.
 func (c *Collapse) Value(value string) (string, bool) { return c.value(value, 0) }
 
 func (c *Collapse) value(value string, layer int) (string, bool) {

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"pargate/proxy/oauth"
 	"pargate/rewrite"
@@ -197,6 +198,19 @@ func TestMentions(t *testing.T) {
 	} {
 		if got := vocabulary.Mentions(text); got != want {
 			t.Errorf("Mentions(%q) = %t", text, got)
+		}
+	}
+}
+
+// What is sent to a server may be long, and is looked through in its time.
+func TestMentionsTakesTimeInProportion(t *testing.T) {
+	t.Parallel()
+	for _, part := range []string{"a=", "a=a&", "%25253D=", "request_uri=urn", "[a].", "{\"a\":", "a.b|", "AAAA", "\\u0061"} {
+		text := strings.Repeat(part, 64<<10/len(part))
+		start := time.Now()
+		vocabulary.Mentions(text)
+		if took := time.Since(start); took > 5*time.Second { // it is milliseconds, and was minutes
+			t.Errorf("%q: %v", part, took)
 		}
 	}
 }

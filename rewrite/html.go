@@ -53,6 +53,27 @@ func mayHoldAddress(name string) bool {
 	return strings.HasPrefix(name, "data-")
 }
 
+// Refresh is a meta element that sends the browser on, as a Refresh header does.
+type Refresh struct {
+	Value string // decoded
+	Base  string // as in Attribute
+}
+
+// Refreshes returns the ones of a page.
+func Refreshes(page []byte) []Refresh {
+	var all []Refresh
+	for t := range tags(page) {
+		if t.ends || t.name != "meta" {
+			continue
+		}
+		if kind, _ := t.value("http-equiv"); strings.EqualFold(strings.TrimSpace(kind), "refresh") {
+			content, _ := t.value("content")
+			all = append(all, Refresh{content, t.base})
+		}
+	}
+	return all
+}
+
 // Form is one form of a page.
 type Form struct {
 	Action  string   // decoded as it stands; empty: the page's own address

@@ -19,7 +19,7 @@ var namePattern = regexp.MustCompile(`([A-Za-z_.\[\]% 0-9+-]+)(?:\\*["']\s*:|\s*
 
 func (v *Vocabulary) mentions(text string, layer int) bool {
 	for _, at := range namePattern.FindAllStringSubmatchIndex(text, -1) {
-		if name := v.Fold(unescapeName(text[at[2]:at[3]])); v.IsAuthorization(name) && v.mentionsName(name, valueAt(text[at[1]:])) {
+		if v.names(unescapeName(text[at[2]:at[3]]), func(name string) bool { return v.mentionsName(name, valueAt(text[at[1]:])) }) {
 			return true
 		}
 	}
@@ -30,6 +30,17 @@ func (v *Vocabulary) mentions(text string, layer int) bool {
 					return true
 				}
 			}
+		}
+	}
+	return false
+}
+
+// names reports whether a name, or a part of it as frameworks nest them (params[state], oauth.state), is one of an
+// authorization request and is.
+func (v *Vocabulary) names(name string, is func(folded string) bool) bool {
+	for _, part := range append(strings.FieldsFunc(name, func(r rune) bool { return strings.ContainsRune("[].", r) }), name) {
+		if folded := v.Fold(part); v.IsAuthorization(folded) && is(folded) {
+			return true
 		}
 	}
 	return false
@@ -47,7 +58,7 @@ func valueAt(text string) string {
 // What is encoded may be a pair as a whole, or a word in it.
 func dividesPairs(r rune) bool { return strings.ContainsRune("&;\"' ", r) }
 
-func dividesWords(r rune) bool { return strings.ContainsRune("&;?#/=\"'\\,{}: ", r) }
+func dividesWords(r rune) bool { return strings.ContainsRune("&;?#/=\"'\\,{}: .|", r) }
 
 // decodings returns what a part of a text may stand for.
 func decodings(part string) (all []string) {
