@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"go.uber.org/zap"
 )
 
 // Bounds on the key sets that clients publish.
@@ -103,7 +105,9 @@ func (s *keySet) awaitLocked(ctx context.Context, a *Authenticator) ([]publicKey
 		f = &fetch{done: make(chan struct{})}
 		s.running = f
 		go func() {
-			f.keys, f.err = a.fetcher.fetch(context.WithoutCancel(ctx), s.uri)
+			if f.keys, f.err = a.fetcher.fetch(context.WithoutCancel(ctx), s.uri); f.err != nil {
+				a.Log.Warn("a client's key set could not be fetched", zap.Error(f.err))
+			}
 			s.finish(f, a.Now())
 		}()
 	}
