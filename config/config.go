@@ -70,7 +70,7 @@ type Config struct {
 	UpstreamDryRun bool `env:"UPSTREAM_DRY_RUN" envDefault:"false" help:"Ask the authorization server at push time whether it would take the request."`
 
 	// ClientAuth says who authenticates a client that pushes.
-	ClientAuth ClientAuth `env:"CLIENT_AUTH" group:"clients" envDefault:"auto" help:"Who authenticates a client that pushes: file is CLIENTS_FILE alone, upstream the authorization server alone, auto the file for clients in it and the authorization server for others. For now auto refuses the others."`
+	ClientAuth ClientAuth `env:"CLIENT_AUTH" group:"clients" envDefault:"auto" help:"Who authenticates a client that pushes: file is CLIENTS_FILE alone, upstream the authorization server alone, auto the file for clients in it and the authorization server for others."`
 	// AssertionAudience says which aud a client assertion may have.
 	AssertionAudience Audience `env:"ASSERTION_AUDIENCE" envDefault:"rfc9126" help:"Audience of client assertions: rfc9126 takes the issuer, the token and the push endpoint, issuer exactly the issuer."`
 	// ProbeAccept are further answers of the upstream that prove a client's credentials. Empty means invalid_grant.

@@ -19,8 +19,6 @@ type missing struct {
 var notBuilt = []missing{
 	{"LISTEN_ADDR", socketPrefix, func(v string) bool { return !strings.HasPrefix(v, socketPrefix) }},
 	{"UPSTREAM_DRY_RUN", "", only("false")},
-	{"CLIENT_AUTH", "upstream", only("auto", "file")},
-	{"PROBE_ACCEPT", "", nil},
 	{"PROFILE", "", nil},
 	{"REDIS_MODE", "sentinel and cluster", only("auto", "standalone")},
 	{"REDIS_CA_FILE", "", nil},

@@ -64,6 +64,7 @@ func (c *checker) settings() {
 	c.resumeParams()
 	c.responses()
 	c.origins()
+	c.probes()
 	c.bounds()
 	c.proxies()
 	c.clients()
@@ -183,13 +184,27 @@ func (c *checker) clients() {
 	if c.cfg.ClientsFile != "" {
 		return
 	}
-	switch c.cfg.ClientAuth {
-	case AuthFile:
+	if c.cfg.ClientAuth == AuthFile {
 		c.fail("CLIENTS_FILE", "is not set, and %s=file needs it", c.env.name("CLIENT_AUTH"))
-	case AuthAuto:
-		c.warn("CLIENTS_FILE", "is not set: nobody can push.")
 	}
 }
+
+// probes checks the error codes that are believed.
+func (c *checker) probes() {
+	for _, code := range c.cfg.ProbeAccept {
+		switch {
+		case code == "invalid_client":
+			c.fail("PROBE_ACCEPT", "invalid_client says that a client is not authenticated")
+		case !codePattern.MatchString(code):
+			c.fail("PROBE_ACCEPT", "%s is not an error code, as invalid_code is", quote(code))
+		}
+	}
+	if len(c.cfg.ProbeAccept) > 0 && c.cfg.ClientAuth == AuthFile {
+		c.fail("PROBE_ACCEPT", "has no effect with %s=file; unset one of them", c.env.name("CLIENT_AUTH"))
+	}
+}
+
+var codePattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 
 // certificates checks that a certificate has its key.
 func (c *checker) certificates() {

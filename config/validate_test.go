@@ -216,10 +216,9 @@ func TestRedis(t *testing.T) {
 func TestUnbuiltSettingsAreRefused(t *testing.T) {
 	t.Parallel()
 	for set, what := range map[string]string{
-		"UPSTREAM_DRY_RUN=true": "is", "CLIENT_AUTH=upstream": "upstream is",
-		"PROBE_ACCEPT=x":      "is",
-		"PROFILE=fapi2":       "is",
-		"REDIS_MODE=sentinel": "sentinel and cluster are", "REDIS_MODE=cluster": "sentinel and cluster are", "REDIS_CA_FILE=x": "is",
+		"UPSTREAM_DRY_RUN=true": "is",
+		"PROFILE=fapi2":         "is",
+		"REDIS_MODE=sentinel":   "sentinel and cluster are", "REDIS_MODE=cluster": "sentinel and cluster are", "REDIS_CA_FILE=x": "is",
 		"REDIS_CERT_FILE=x": "is", "REDIS_KEY_FILE=x": "is", "REDIS_WAIT_REPLICAS=1": "is",
 		"LISTEN_ADDR=unix:/run/x":              "unix: is",
 		"OTEL_EXPORTER_OTLP_ENDPOINT=http://o": "is", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://o": "is",
@@ -260,13 +259,12 @@ func TestACertificateNeedsItsKey(t *testing.T) {
 func TestWarnings(t *testing.T) {
 	t.Parallel()
 	const memory = "REDIS_URL is not set: pushed requests are kept in memory, are lost on restart and not shared. Run ONE replica, or set it."
-	const nobody = "CLIENTS_FILE is not set: nobody can push."
 	clients := "CLIENTS_FILE=" + file(t, "[]")
 	for _, tt := range []struct {
 		environ []string
 		want    string
 	}{
-		{nil, memory + "\n" + nobody},
+		{nil, memory},
 		{[]string{"REDIS_URL=redis://r", clients}, ""},
 		{[]string{"REDIS_URL=redis://r", clients, "TRUSTED_PROXIES=::/0"}, "TRUSTED_PROXIES ::/0 trusts every address: anybody can then say where a request came from."},
 		{[]string{"REDIS_URI=x", clients}, memory + "\nREDIS_URI is not a setting; did you mean REDIS_URL ?"},

@@ -66,7 +66,7 @@ func (s *Server) byReference(w http.ResponseWriter, r *http.Request, found prese
 // find returns the flow of this browser that a reference leads to; nil when the browser is to be bounced first.
 func (s *Server) find(r *http.Request, short shortRequest, found presented) (*openFlow, error) {
 	x := exchangeOf(r)
-	if s.Clients.Lookup(short.clientID) == nil {
+	if s.Clients.Lookup(short.clientID) == nil && s.Delegation == DelegateNone {
 		return nil, deadLink(errors.New("client_id is not registered"))
 	}
 	if x.place == atAuthorize && !found.ticket {
@@ -152,7 +152,7 @@ func (s *Server) isNative(r *http.Request, short shortRequest) (bool, error) {
 // served no longer.
 func (s *Server) checkStillRegistered(flow *openFlow) error {
 	c := s.Clients.Lookup(flow.Party.ClientID)
-	if c == nil || c.RedirectURIs != nil && !c.HasRedirectURI(flow.Request.RedirectURI) {
+	if !s.mayServe(flow.Party.ClientID, flow.Request) || c != nil && c.RedirectURIs != nil && !c.HasRedirectURI(flow.Request.RedirectURI) {
 		return deadLink(errors.New("the client or its redirect_uri is no longer registered"))
 	}
 	return nil

@@ -16,6 +16,8 @@ type endpoints struct {
 	authorize      []string          // the authorization endpoints' paths
 	authorizeQuery map[string]string // by path: the query that an endpoint's own URL has
 	token          string            // the token endpoint's URL, as clients know it; empty: not known
+	revocation     string            // likewise the revocation endpoint's (RFC 7009)
+	introspection  string            // and the introspection endpoint's (RFC 7662)
 	push           string            // the push endpoint's path; empty when the upstream's own has that path
 	native         string            // the upstream's own push endpoint, when it has one
 	oidc, oauth    *patched          // nil: passed through

@@ -23,6 +23,7 @@ type exchange struct {
 	formState   formState
 	form        string // of a request to a protected path or in a flow, once it was read
 	bodyless    bool   // the request has no body
+	redirectURI string // of a push
 	bodyArrived bool   // all of the body is here, or none will come
 
 	// for the forwarded request and its response

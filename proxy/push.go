@@ -22,6 +22,8 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 
+	exchangeOf(r).redirectURI = params.Get(oauth.ParamRedirectURI)
+
 	// 2. Authenticate the client (RFC 9126 §2.1, step 1), not faster than it may push.
 	c, err := s.authenticate(r, cred)
 	if err != nil {
@@ -125,7 +127,7 @@ func (s *Server) authenticate(r *http.Request, cred client.Credentials) (*client
 	}
 	cred.Certificate = certificate
 	e := exchangeOf(r).endpoints
-	return s.clientAuth.Authenticate(r.Context(), cred, client.Server{Issuer: e.issuer, TokenEndpoint: e.token, PushEndpoint: e.pushURL()})
+	return s.clientAuth.Authenticate(r.Context(), cred, e.asServer())
 }
 
 // withClientID puts the client_id into a request whose client has named itself in the Authorization header alone.

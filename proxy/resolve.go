@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
@@ -48,9 +49,9 @@ func (i Issuer) resolve(oidc, oauth *document, pol policy) (*endpoints, error) {
 		if doc.PushEndpoint != "" {
 			e.native = doc.PushEndpoint
 		}
-		if e.token == "" {
-			e.token = doc.TokenEndpoint
-		}
+		e.token = cmp.Or(e.token, doc.TokenEndpoint)
+		e.revocation = cmp.Or(e.revocation, doc.RevocationEndpoint)
+		e.introspection = cmp.Or(e.introspection, doc.IntrospectionEndpoint)
 	}
 	issuerPath := strings.TrimSuffix(issuer.EscapedPath(), "/")
 	exact, err := i.place(e, issuerPath, found...)

@@ -32,6 +32,9 @@ type Options struct {
 	AllowPrivateKeySets bool            // a jwks_uri may lead to loopback and private addresses
 	KeySetRoots         *x509.CertPool  // authorities for a jwks_uri; nil: the system's
 
+	Delegation  Delegation // which clients the upstream is asked about; zero means none
+	ProbeAccept []string   // error codes at the upstream's token endpoint that say as much as invalid_grant; nil: none
+
 	PARRequired   bool          // of every client; a client may require it for itself
 	PushLifetime  time.Duration // expires_in, in whole seconds; zero means 60 s
 	FlowLifetime  time.Duration // how long a login may take, and the cookie's life; zero means 30 min
@@ -60,6 +63,7 @@ type Server struct {
 	Options
 	upstream   *upstream
 	clientAuth authenticator
+	delegate   *client.Delegate // nil: the upstream is not asked about clients
 	proxy      *httputil.ReverseProxy
 	cookieJars map[string]*cookieJar // by the scheme of the public origin
 	proxies    trustedProxies
@@ -86,14 +90,11 @@ func New(o Options) (*Server, error) {
 		resume[name] = true
 	}
 	s.vocabulary = newVocabulary(resume)
+	transport := newTransport(o.UpstreamTimeout, o.UpstreamRoots)
 	var err error
-	if s.clientAuth, err = client.NewAuthenticator(client.Options{
-		Clients: o.Clients, Marks: o.Store, Log: o.Log, Audience: o.Audience, Roots: o.ClientRoots,
-		AllowPrivateKeySets: o.AllowPrivateKeySets, KeySetRoots: o.KeySetRoots, Now: o.Now,
-	}); err != nil {
+	if s.clientAuth, err = s.newClientAuth(transport); err != nil {
 		return nil, err
 	}
-	transport := newTransport(o.UpstreamTimeout, o.UpstreamRoots)
 	s.upstream = &upstream{
 		issuer: o.Issuer,
 		policy: policy{patchMetadata: o.PatchMetadata, requirePAR: o.PARRequired, advertiseISS: o.AddIssuer && o.Advertise},

@@ -53,7 +53,8 @@ func (s *Server) validate(e *endpoints, c *client.Client, params oauth.Params) (
 			return pushstore.Request{}, fmt.Errorf("%s: %w", step.name, err)
 		}
 	}
-	return pushstore.Request{Query: p.query, RedirectURI: p.redirectURI(), State: params.Get(oauth.ParamState)}, nil
+	return pushstore.Request{Query: p.query, RedirectURI: p.redirectURI(), State: params.Get(oauth.ParamState),
+		Listed: s.Clients.Lookup(c.ID) != nil}, nil
 }
 
 // checkRequestURI: a push by reference makes no sense (RFC 9126 §2.1, step 2).

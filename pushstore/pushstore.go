@@ -47,6 +47,7 @@ type Request struct {
 	Query       string // the pushed parameters, form-encoded, in the order of the push
 	RedirectURI string // where the authorization response will go
 	State       string // the pushed state; empty when there was none
+	Listed      bool   // the client was one of the client file
 }
 
 // State is what Look finds.

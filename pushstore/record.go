@@ -6,14 +6,14 @@ import "encoding/binary"
 type kind byte
 
 const (
-	kindPush         kind = 1 // a pushed request: query, redirect_uri, state
+	kindPush         kind = 1 // a pushed request: query, redirect_uri, state, whether its client is listed
 	kindTombstone    kind = 2 // what is left of a finished one: redirect_uri, state
 	kindContinuation kind = 3 // a pointer to a flow: its reference, the difference
 )
 
 // recordVersion is the layout of a record: version, kind, then every field with its length in 4 bytes. Not JSON,
 // because that would not keep the bytes of a query that is not UTF-8.
-const recordVersion = 1
+const recordVersion = 2
 
 // record is what lies sealed at a place. Which fields count is decided by its kind.
 type record struct {
@@ -37,13 +37,21 @@ func (r record) encode() []byte {
 	var fields string
 	switch r.kind {
 	case kindPush:
-		fields = list(r.request.Query, r.request.RedirectURI, r.request.State)
+		fields = list(r.request.Query, r.request.RedirectURI, r.request.State, flag(r.request.Listed))
 	case kindTombstone:
 		fields = list(r.request.RedirectURI, r.request.State)
 	case kindContinuation:
 		fields = list(string(r.flow), r.difference)
 	}
 	return append([]byte{recordVersion, byte(r.kind)}, fields...)
+}
+
+// flag writes a truth as a field.
+func flag(b bool) string {
+	if b {
+		return "1"
+	}
+	return ""
 }
 
 // decodeRecord is the inverse of encode; anything that encode does not write is errUnreadable.
@@ -55,7 +63,9 @@ func decodeRecord(b []byte) (record, error) {
 	var ok bool
 	switch r.kind {
 	case kindPush:
-		ok = fields(rest, &r.request.Query, &r.request.RedirectURI, &r.request.State)
+		var listed string
+		ok = fields(rest, &r.request.Query, &r.request.RedirectURI, &r.request.State, &listed) && (listed == flag(true) || listed == flag(false))
+		r.request.Listed = listed == flag(true)
 	case kindTombstone:
 		ok = fields(rest, &r.request.RedirectURI, &r.request.State)
 	case kindContinuation:

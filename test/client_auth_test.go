@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -60,11 +62,7 @@ type desk struct {
 	*harness.Gateway
 	authority *x509.Certificate
 	key       *ecdsa.PrivateKey
-	certs     sync.Map // by the value of certHeader, which stands for a connection of a client's with a certificate
-	named     atomic.Int64
 }
-
-const certHeader = "X-Test-Certificate"
 
 func newDesk(t *testing.T, setup harness.Setup) *desk {
 	t.Helper()
@@ -80,14 +78,7 @@ func newDesk(t *testing.T, setup harness.Setup) *desk {
 	change := setup.Options
 	setup.Options = func(o *proxy.Options) {
 		o.ClientRoots = roots
-		o.ClientCertificate = func(r *http.Request) *client.Certificate {
-			cert, _ := d.certs.Load(r.Header.Get(certHeader))
-			leaf, _ := cert.(*x509.Certificate)
-			if leaf == nil {
-				return nil
-			}
-			return &client.Certificate{Leaf: leaf}
-		}
+		o.ClientCertHeader, o.TrustedProxies = "Client-Cert", []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 		if change != nil {
 			change(o)
 		}
@@ -131,11 +122,9 @@ func selfSigned(t *testing.T, s *harness.Signer, name string) *x509.Certificate 
 	return issue(t, template, template, key.Public(), key)
 }
 
-// with sends a push over a connection with the certificate.
+// with sends a push through a proxy at which the client has shown the certificate (RFC 9440).
 func (d *desk) with(cert *x509.Certificate) func(*http.Request) {
-	id := fmt.Sprint(d.named.Add(1))
-	d.certs.Store(id, cert)
-	return setHeader(certHeader, id)
+	return setHeader("Client-Cert", ":"+base64.StdEncoding.EncodeToString(cert.Raw)+":")
 }
 
 var example = pkix.Name{CommonName: "ct", Organization: []string{"Example, Inc."}}

@@ -63,6 +63,7 @@ func build(cfg *config.Config, log *zap.Logger) (*gateway, error) {
 			AuthorizePaths: cfg.AuthorizePath, TokenPath: cfg.TokenPath,
 		},
 		Store: store, Clients: g.clients, Log: log,
+		Delegation: delegations[cfg.ClientAuth], ProbeAccept: cfg.ProbeAccept,
 		Audience: client.Audience(cfg.AssertionAudience), ClientRoots: clientRoots, ClientCertHeader: cfg.ClientCertHeader,
 		PARRequired: cfg.PARRequired, PushLifetime: cfg.PARTTL, FlowLifetime: cfg.FlowTTL,
 		MaxPushBytes: int64(cfg.PARMaxBytes), MaxQueryBytes: int64(cfg.UpstreamMaxRequest), PushRate: float64(cfg.RateLimit), CORSOrigins: cfg.CORSOrigins,
@@ -85,6 +86,11 @@ func (g *gateway) openStore(cfg *config.Config) (pushstore.Store, error) {
 	}
 	g.redis = pushstore.NewRedis(client, pushstore.RedisOptions{FlowTTL: cfg.FlowTTL, Prefix: cfg.RedisKeyPrefix})
 	return g.redis, nil
+}
+
+// delegations are the settings' names.
+var delegations = map[config.ClientAuth]proxy.Delegation{
+	config.AuthAuto: proxy.DelegateOthers, config.AuthFile: proxy.DelegateNone, config.AuthUpstream: proxy.DelegateAll,
 }
 
 // methodsWithout are the client authentication methods that nobody can use with these settings, and why.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -77,6 +78,9 @@ func checkConnections(ctx context.Context, g *gateway, p program) int {
 		fmt.Fprintln(p.stdout, "warn  UPSTREAM_MAX_REQUEST was not compared with what the authorization server takes, since that is not known")
 		return code
 	}
+	for _, line := range explainDelegation(ctx, g.server) {
+		fmt.Fprintln(p.stdout, line)
+	}
 	fmt.Fprintln(p.stdout, compareLimit(ctx, g.server))
 	return code
 }
@@ -119,4 +123,30 @@ func adviseOn(usable config.Bytes) string {
 		return "that is too little for pushed requests"
 	}
 	return fmt.Sprintf("set it to %v", usable)
+}
+
+// explainDelegation says for each way in which clients authenticate whether the authorization server can be asked about
+// it: whether it turns away a client that does not exist. Whether it takes a real one, the first push shows.
+func explainDelegation(ctx context.Context, s *proxy.Server) (lines []string) {
+	asking, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	usable, answers := map[string][]string{}, map[string][]string{}
+	var methods []string
+	for _, f := range s.ExplainDelegation(asking) {
+		if answers[f.Method] == nil {
+			methods = append(methods, f.Method)
+		}
+		answers[f.Method] = append(answers[f.Method], fmt.Sprintf("%s: %s, %s", f.Probe, f.Answer, f.Note))
+		if f.Usable {
+			usable[f.Method] = append(usable[f.Method], fmt.Sprintf("%s (%s)", f.Probe, f.Answer))
+		}
+	}
+	for _, method := range methods {
+		if len(usable[method]) > 0 {
+			lines = append(lines, fmt.Sprintf("ok    clients outside of CLIENTS_FILE: %s can be asked about: %s", method, strings.Join(usable[method], ", ")))
+			continue
+		}
+		lines = append(lines, fmt.Sprintf("warn  clients outside of CLIENTS_FILE: nobody is authenticated by %s: %s", method, strings.Join(answers[method], "; ")))
+	}
+	return lines
 }

@@ -73,7 +73,7 @@ func TestTheClientFileIsReadAgain(t *testing.T) {
 	t.Parallel()
 	up := upstream.New(t)
 	file := writeFile(t, `[{"client_id": "old", "client_secret": "0ld"}]`)
-	s := start(t, "UPSTREAM_URL="+up.URL, "CLIENTS_FILE="+file)
+	s := start(t, "UPSTREAM_URL="+up.URL, "CLIENTS_FILE="+file, "CLIENT_AUTH=file")
 	up.SetIssuer(s.public)
 	s.waitReady(t)
 	pushAs := func(id, secret string) int {

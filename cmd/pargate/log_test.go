@@ -87,7 +87,7 @@ func TestAFileIsNoTerminal(t *testing.T) {
 func TestWhatIsRiskyIsSaidAtTheStart(t *testing.T) {
 	t.Parallel()
 	logs := startAndStop(t, "TRUSTED_PROXIES=::/0")
-	for setting, text := range map[string]string{"REDIS_URL": "kept in memory", "CLIENTS_FILE": "nobody can push", "TRUSTED_PROXIES": "trusts every address"} {
+	for setting, text := range map[string]string{"REDIS_URL": "kept in memory", "TRUSTED_PROXIES": "trusts every address"} {
 		if !matchLines(logs, `"level":"warn".*`+text+`.*"setting":"`+setting+`"`) {
 			t.Errorf("no warning about %s:\n%s", setting, logs)
 		}

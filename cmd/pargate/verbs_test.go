@@ -33,7 +33,7 @@ func TestHelpListsEveryCommand(t *testing.T) {
 func TestCheckPrintsWarningsAndSucceeds(t *testing.T) {
 	t.Parallel()
 	code, stdout, stderr := call(t, []string{"UPSTREAM_URL=http://127.0.0.1:1", "TRUSTED_PROXIES=0.0.0.0/0"}, "check")
-	for _, name := range []string{"REDIS_URL", "CLIENTS_FILE", "TRUSTED_PROXIES"} {
+	for _, name := range []string{"REDIS_URL", "TRUSTED_PROXIES"} {
 		if !regexp.MustCompile(`(?m)^warn  ` + name + ` .`).MatchString(stdout) {
 			t.Errorf("no warning about %s", name)
 		}

@@ -38,6 +38,8 @@ var wired = []struct{ setting, value, field, want string }{
 	{"RATE_LIMIT", "90/m", "PushRate", "1.5"},
 	{"RATE_LIMIT", "off", "PushRate", "0"},
 	{"METADATA_PATCH", "false", "PatchMetadata", "false"},
+	{"CLIENT_AUTH", "upstream", "Delegation", "2"},
+	{"PROBE_ACCEPT", "invalid_code, jti_known", "ProbeAccept", "[invalid_code jti_known]"},
 	{"RESPONSE_ISS", "off", "AddIssuer", "false"},
 	{"RESPONSE_ISS", "advertise", "Advertise", "true"},
 	{"RESUME_PARAMS", "ticket, step", "ResumeParams", "[ticket step]"},
@@ -57,7 +59,6 @@ var wiredElsewhere = map[string]string{
 	"TLS_KEY_FILE":              "the same",
 	"TLS_CLIENT_CA_FILE":        "TestAClientProvesItselfByItsCertificate",
 	"CLIENT_CERT_HEADER":        "the same, and TestCertificatesAreHandedOnByTrustedProxiesAlone",
-	"CLIENT_AUTH":               "TestSettingsWithOneValueAreTaken: what is built of it changes nothing",
 	"REDIS_URL":                 "TestRedisIsReachedAsTheSettingsSay",
 	"REDIS_USERNAME":            "the same",
 	"REDIS_PASSWORD":            "the same",
@@ -90,7 +91,7 @@ func TestUnsetSettingsMeanTheirDefaults(t *testing.T) {
 	want := map[string]string{
 		"Issuer.UpstreamURL": "http://127.0.0.1:1", "Issuer.PublicURL": "<nil>", "Issuer.PushPath": "", "Issuer.AuthorizePaths": "[]",
 		"Issuer.TokenPath": "", "Audience": "rfc9126", "ClientCertHeader": "", "ClientRoots": "<nil>", "AllowPrivateKeySets": "false",
-		"KeySetRoots": "<nil>", "PARRequired": "false", "PushLifetime": "1m0s", "FlowLifetime": "30m0s", "MaxPushBytes": "65536",
+		"KeySetRoots": "<nil>", "Delegation": "1", "ProbeAccept": "[]", "PARRequired": "false", "PushLifetime": "1m0s", "FlowLifetime": "30m0s", "MaxPushBytes": "65536",
 		"MaxQueryBytes": "8192", "PushRate": "50", "CORSOrigins": "[]", "PatchMetadata": "true", "AddIssuer": "true", "Advertise": "false", "AuthorizeByPOST": "false", "ResumeParams": "[]",
 		"TrustedProxies": "[]", "UpstreamTimeout": "30s", "BodyTimeout": "10s", "UpstreamRoots": "<nil>",
 	}
@@ -167,7 +168,7 @@ func TestSettingsWithOneValueAreTaken(t *testing.T) {
 	t.Parallel()
 	clients := writeFile(t, "[]")
 	environ := []string{"UPSTREAM_AUTHORIZE_METHOD=GET", "UPSTREAM_DRY_RUN=false", "REDIS_WAIT_REPLICAS=0", "REDIS_URL=redis://127.0.0.1:1",
-		"REDIS_MODE=standalone", "CLIENT_AUTH=file", "CLIENTS_FILE=" + clients, "ASSERTION_AUDIENCE=rfc9126", "RESPONSE_ISS=add"}
+		"REDIS_MODE=standalone", "CLIENT_AUTH=auto", "CLIENTS_FILE=" + clients, "ASSERTION_AUDIENCE=rfc9126", "RESPONSE_ISS=add"}
 	if got, want := options(t, environ...), options(t); !maps.Equal(got, want) {
 		t.Errorf("got %v\nwant %v", got, want)
 	}

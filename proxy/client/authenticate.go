@@ -240,8 +240,7 @@ func (a *Authenticator) accept(ctx context.Context, c *Client, s *assertion, at 
 			s.algorithm, cmp.Or(c.SigningAlg, "HS256")), false)
 	}
 	if !audience.takes(s.claims, at) {
-		return oauth.InvalidClient("client_assertion has another aud; use "+audience.wanted(at), false).
-			Because(fmt.Errorf("its aud is %s", s.claims.seen(at)))
+		return audience.another(s.claims, at)
 	}
 	now := a.Now()
 	if err := s.claims.checkTimes(now); err != nil {

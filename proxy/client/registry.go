@@ -26,6 +26,7 @@ type Registry struct {
 type clients struct {
 	byID     map[string]*Client
 	byFolded map[string]*Client // clients that must push, by their name without case and blanks
+	folded   map[string]bool    // the names of all of them, likewise
 	decoy    slowHash           // costs what most of the hashes cost; nil: there are none
 }
 
@@ -96,6 +97,12 @@ func (r *Registry) AnyUses(method string) bool {
 	return false
 }
 
+// Resembles reports whether id is the name of a client, exactly or but for case and blanks.
+func (r *Registry) Resembles(id string) bool {
+	all := r.current.Load()
+	return all != nil && all.folded[foldID(id)]
+}
+
 // ResemblesRequired reports whether id is, but for case and blanks, the name of a client that must push. A server
 // that compares names generously would take it for that client.
 func (r *Registry) ResemblesRequired(id string) bool {
@@ -131,9 +138,10 @@ func (r *Registry) Reload() (changed bool, err error) {
 
 // newClients takes over the key sets that were fetched for the clients before; nil when there were none.
 func newClients(list []*Client, before *clients) *clients {
-	next := &clients{byID: make(map[string]*Client, len(list)), byFolded: map[string]*Client{}, decoy: commonDecoy(list)}
+	next := &clients{byID: make(map[string]*Client, len(list)), byFolded: map[string]*Client{}, folded: map[string]bool{}, decoy: commonDecoy(list)}
 	for _, c := range list {
 		next.byID[c.ID] = c
+		next.folded[foldID(c.ID)] = true
 		if c.RequirePAR {
 			next.byFolded[foldID(c.ID)] = c
 		}

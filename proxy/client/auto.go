@@ -1,0 +1,68 @@
+package client
+
+import (
+	"context"
+	"fmt"
+
+	"pargate/proxy/oauth"
+)
+
+// Auto authenticates the clients of a registry here, and asks the upstream about all others.
+type Auto struct {
+	File     *Authenticator
+	Upstream *Delegate
+}
+
+// Authenticate returns the client that cred proves (RFC 9126 §2.1, step 1). A name that differs from that of a
+// registered client in case or blanks alone is not asked about: an upstream that compares names generously would answer
+// for the registered one.
+func (a Auto) Authenticate(ctx context.Context, cred Credentials, at Server) (*Client, error) {
+	ids, err := cred.clientIDs()
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		if a.File.Clients.Resembles(id) {
+			return a.File.Authenticate(ctx, cred, at)
+		}
+	}
+	return a.Upstream.Authenticate(ctx, cred)
+}
+
+// Ask asks the upstream about every client. What the registry says of one beside its credentials still counts.
+type Ask struct {
+	Clients  *Registry
+	Upstream *Delegate
+}
+
+// Authenticate returns the client that cred proves to the upstream.
+func (a Ask) Authenticate(ctx context.Context, cred Credentials, _ Server) (*Client, error) {
+	c, err := a.Upstream.Authenticate(ctx, cred)
+	if err != nil {
+		return nil, err
+	}
+	if registered := a.Clients.Lookup(c.ID); registered != nil {
+		described := *registered
+		described.AuthMethods = c.AuthMethods
+		return &described, nil
+	}
+	return c, nil
+}
+
+// CheckAudience reports how the audience of an assertion is another than p takes, as the client is told it. Its
+// signature, and that it is used once, are not looked at.
+func (p Audience) CheckAudience(text string, at Server) error {
+	s, err := parseAssertion(text)
+	if err != nil {
+		return oauth.InvalidClient("client_assertion "+err.Error(), false)
+	}
+	if !p.takes(s.claims, at) {
+		return p.another(s.claims, at)
+	}
+	return nil
+}
+
+// another tells which audience would have been right.
+func (p Audience) another(c claims, at Server) error {
+	return oauth.InvalidClient("client_assertion has another aud; use "+p.wanted(at), false).Because(fmt.Errorf("its aud is %s", c.seen(at)))
+}
