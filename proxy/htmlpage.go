@@ -10,16 +10,10 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"go.uber.org/zap"
 
 	"pargate/rewrite"
-)
-
-const (
-	maxPageBytes = 1 << 20         // of a page that is read
-	pagePatience = 3 * time.Second // for a page of unknown length to come to its end
 )
 
 // htmlPage is a page of the upstream's that was read before anything of it goes out.
@@ -206,37 +200,3 @@ type readCloser struct {
 type brokenReader struct{ err error }
 
 func (r brokenReader) Read([]byte) (int, error) { return 0, r.err }
-
-// gather reads a body to its end, and what broke it off if something did. Of one that is longer than maxPageBytes, or
-// whose length is not known and that is not at its end after pagePatience, the rest is left; unless isAwaited reports
-// that what has come must be seen to its end.
-func gather(body io.ReadCloser, length int64, isAwaited func([]byte) bool) (read []byte, rest io.ReadCloser, broken error) {
-	if length >= 0 {
-		read, broken = io.ReadAll(io.LimitReader(body, maxPageBytes))
-		if broken == nil && length > maxPageBytes {
-			rest = body
-		}
-		return read, rest, broken
-	}
-	stream := newStream(body)
-	patience := time.NewTimer(pagePatience)
-	defer patience.Stop()
-	for len(read) <= maxPageBytes {
-		select {
-		case chunk := <-stream.chunks:
-			read = append(read, chunk.bytes...)
-			switch {
-			case chunk.err == io.EOF:
-				return read, nil, nil
-			case chunk.err != nil:
-				return read, nil, chunk.err
-			}
-		case <-patience.C:
-			if !isAwaited(read) {
-				return read, stream, nil
-			}
-			patience.Reset(pagePatience)
-		}
-	}
-	return read, stream, nil
-}
