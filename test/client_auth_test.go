@@ -322,6 +322,13 @@ func TestClientAuthentication(t *testing.T) {
 			d.want(t, "another", 401, form, d.with(selfSigned(t, keyCJ, "cs")))
 			d.want(t, "an authority's of the same name", 401, form, d.with(d.issued(t, pkix.Name{CommonName: "cs"})))
 		}},
+		{"a certificate that a browser presents for a page proves nothing", func(t *testing.T) {
+			d := newDesk(t, harness.Setup{})
+			for _, origin := range []string{"https://evil.example", "null", d.URL} {
+				res := pushOf(t, d.Gateway, harness.Form("client_id", "ct").Encode(), d.with(d.issued(t, example)), setHeader("Origin", origin))
+				wantPushError(t, res, 401, "invalid_client")
+			}
+		}},
 		{"44 45 46 48 51 claims and headers of an assertion", func(t *testing.T) {
 			d := newDesk(t, harness.Setup{})
 			at := func(s int) int64 { return time.Now().Unix() + int64(s) }

@@ -170,14 +170,15 @@ func (a *Authenticator) prove(ctx context.Context, c *Client, cred Credentials) 
 	return method, err
 }
 
-// certificateDecides reports whether the certificate of the connection is what c proves itself with. It may be there for
-// other reasons, so c must be registered for it; and then it alone counts, unless c may use the other method too.
+// certificateDecides reports whether the certificate of the connection is what the client proves itself with. It may be
+// there for other reasons: so a public client need not, and beside another method it counts where that one is not
+// registered, and alone then.
 func (c Credentials) certificateDecides(of *Client) bool {
 	switch {
 	case c.Certificate == nil:
 		return false
-	case of == nobody:
-		return c.Method == MethodNone
+	case c.Method == MethodNone:
+		return !of.Public()
 	}
 	return of.uses(MethodTLS, MethodSelfSignedTLS) && !of.uses(c.Method)
 }

@@ -18,6 +18,7 @@ type Certificate struct {
 // reason for the log. The chain is always verified, so that an unknown client takes the work of a known one.
 func (a *Authenticator) checkCertificate(ctx context.Context, c *Client, cert *Certificate) (method string, err error) {
 	chain := a.verifyChain(cert)
+	err = errors.New("the client is not registered for a certificate")
 	if c.uses(MethodTLS) {
 		switch {
 		case chain != nil:
@@ -33,7 +34,7 @@ func (a *Authenticator) checkCertificate(ctx context.Context, c *Client, cert *C
 		if known {
 			return MethodSelfSignedTLS, nil
 		}
-		err = errors.Join(err, errors.New("the certificate's key is not one of the client's"), trouble)
+		err = errors.Join(errors.New("the certificate's key is not one of the client's"), trouble)
 	}
 	return "", err
 }

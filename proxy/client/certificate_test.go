@@ -299,8 +299,8 @@ func TestAnUnknownClientCostsAChain(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority("ca")
 	r := load(t, `[{"client_id": "cert", "token_endpoint_auth_method": "tls_client_auth", "tls_client_auth_san_dns": "web.example"},
-		{"client_id": "self", "token_endpoint_auth_method": "self_signed_tls_client_auth", `+keys(es256.JWK())+`}]`)
-	for _, id := range []string{"cert", "self", "nobody"} {
+		{"client_id": "self", "token_endpoint_auth_method": "self_signed_tls_client_auth", `+keys(es256.JWK())+`}, {"client_id": "basic", "client_secret": "s"}]`)
+	for _, id := range []string{"cert", "self", "basic", "nobody"} {
 		a := authenticator(t, r, atNow, func(o *client.Options) { o.Roots = ca.pool() })
 		chains := 0
 		a.CountWork(func(what string) {
