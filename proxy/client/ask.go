@@ -88,14 +88,38 @@ func (d *Delegate) askAt(ctx context.Context, s site, q question) (told, error) 
 	}
 
 	// 3. Whether only a client is answered so.
-	switch f := d.calibrate(ctx, s, q); f.soundness {
+	switch f, own := d.calibrate(ctx, s, q); f.soundness {
 	case sound:
+		if !own {
+			if why := d.alsoForOthers(ctx, s, q); why != "" {
+				return told{why: why, asked: true}, nil
+			}
+		}
 		return told{client: q.client(), asked: true}, nil
 	case unsound:
 		return told{why: f.why, asked: true}, nil
 	default:
 		return told{}, verdictOn(s, q, f)
 	}
+}
+
+// alsoForOthers says who else is answered as q was just now; empty when nobody is. What was found of a client once holds
+// for credentials that were right lately; others get a control of their own, with the redirect_uri that the push has
+// chosen, which some upstreams look at before they look at the client.
+func (d *Delegate) alsoForOthers(ctx context.Context, s site, q question) string {
+	var control question
+	switch {
+	case q.trusted || q.method == MethodNone:
+		return ""
+	case q.asserts():
+		control = q.wrongSignature()
+	default:
+		control = q.wrongSecret()
+	}
+	if f := d.judge(d.send(ctx, s, control), s, "somebody else with this redirect_uri"); f.soundness != sound {
+		return f.why
+	}
+	return ""
 }
 
 // verdictOn is the error for a finding that leaves nothing to ask.

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"pargate/proxy/oauth"
@@ -37,6 +38,15 @@ type Ask struct {
 
 // Authenticate returns the client that cred proves to the upstream.
 func (a Ask) Authenticate(ctx context.Context, cred Credentials, _ Server) (*Client, error) {
+	ids, err := cred.clientIDs()
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		if a.Clients.Resembles(id) && a.Clients.Lookup(id) == nil { // the upstream may take it for the registered one
+			return nil, oauth.InvalidClient("client authentication failed", cred.Challenged()).Because(errors.New("the client_id is a registered one in another spelling"))
+		}
+	}
 	c, err := a.Upstream.Authenticate(ctx, cred)
 	if err != nil {
 		return nil, err

@@ -30,7 +30,7 @@ func TestThrottleIsBoundedAndComesBack(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	th := newThrottle()
 	for n := range maxAllowances + 1000 {
-		th.take(fmt.Sprint(n), fmt.Sprint(n), now)
+		th.take(fmt.Sprint(n), fmt.Sprint(n), false, now)
 	}
 	for _, b := range th.kind {
 		if len(b.left) > maxAllowances {
@@ -38,11 +38,11 @@ func TestThrottleIsBoundedAndComesBack(t *testing.T) {
 		}
 	}
 	now = now.Add(time.Hour)
-	if _, wait := th.take("new", "new", now); wait > 0 || len(th.kind[0].left) != 1 {
+	if _, wait := th.take("new", "new", false, now); wait > 0 || len(th.kind[0].left) != 1 {
 		t.Errorf("full buckets are kept: %d; wait %s", len(th.kind[0].left), wait)
 	}
 	for range int(2 * perClientAndSource.burst) {
-		giveBack, wait := th.take("c", "a", now)
+		giveBack, wait := th.take("c", "a", false, now)
 		if wait > 0 {
 			t.Fatal("what is given back is counted")
 		}
@@ -50,12 +50,12 @@ func TestThrottleIsBoundedAndComesBack(t *testing.T) {
 	}
 	var wait time.Duration
 	for wait == 0 {
-		_, wait = th.take("c", "a", now)
+		_, wait = th.take("c", "a", false, now)
 	}
 	if wait != perClientAndSource.every {
 		t.Errorf("wait %s", wait)
 	}
-	if _, wait := th.take("c", "a", now.Add(wait)); wait > 0 {
+	if _, wait := th.take("c", "a", false, now.Add(wait)); wait > 0 {
 		t.Errorf("waited, and has to wait %s", wait)
 	}
 }

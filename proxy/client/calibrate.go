@@ -63,7 +63,7 @@ type calibrations struct {
 	strangers *memory[way, finding]
 	clients   *memory[account, finding]
 	preferred *memory[string, probe]    // by method: the probe that has worked
-	proven    *memory[site, struct{}]   // sites that have turned a client's name away that came without its secret
+	proven    *memory[site, string]     // by site: a client whose name was turned away there that came without its secret
 	lenient   *memory[site, struct{}]   // sites that have not
 	secretive *memory[string, struct{}] // clients that have shown a secret that counts
 	controls  flights[finding]
@@ -73,7 +73,7 @@ func newCalibrations() calibrations {
 	const few, many = 64, 1 << 14
 	return calibrations{
 		strangers: newMemory[way, finding](few), clients: newMemory[account, finding](many),
-		preferred: newMemory[string, probe](few), proven: newMemory[site, struct{}](few),
+		preferred: newMemory[string, probe](few), proven: newMemory[site, string](few),
 		lenient: newMemory[site, struct{}](few), secretive: newMemory[string, struct{}](many),
 	}
 }
@@ -89,22 +89,24 @@ func (d *Delegate) known(s site, q question) finding {
 	return f
 }
 
-// calibrate finds out what an answer as to a client is worth for q at s.
-func (d *Delegate) calibrate(ctx context.Context, s site, q question) finding {
+// calibrate finds out what an answer as to a client is worth for q at s. own reports that q itself was controlled, and
+// not what came before it.
+func (d *Delegate) calibrate(ctx context.Context, s site, q question) (f finding, own bool) {
 	if q.method == MethodNone && d.secretive.has(q.id, d.Now()) {
-		return finding{soundness: posing, why: "the client has a secret"}
+		return finding{soundness: posing, why: "the client has a secret"}, false
 	}
 	key := account{way{s, q.method}, q.id}
 	if f := d.calibrateStranger(ctx, s, q); f.soundness != sound {
 		if !d.taken(s, f) {
 			d.clients.put(key, f, d.Now(), vagueLife)
 		}
-		return f
+		return f, false
 	}
 	if f, ok := d.clients.get(key, d.Now()); ok {
-		return f
+		return f, false
 	}
-	f := d.controls.do(key.key(), func() finding {
+	f = d.controls.do(key.key(), func() finding {
+		own = true
 		f := d.calibrateClient(ctx, s, q)
 		d.clients.put(key, f, d.Now(), d.lifeOf(s, f))
 		d.report(s, q, f)
@@ -113,7 +115,7 @@ func (d *Delegate) calibrate(ctx context.Context, s site, q question) finding {
 	if f.soundness == sound && !d.preferred.has(q.method, d.Now()) {
 		d.preferred.put(q.method, s.probe, d.Now(), seenLife)
 	}
-	return f
+	return f, own
 }
 
 // calibrateStranger asks as a client that does not exist. What says nothing is not remembered: it may be the upstream's
@@ -195,7 +197,7 @@ func (d *Delegate) calibrateSecret(ctx context.Context, s site, q question) find
 	case none.soundness != sound:
 		return none
 	}
-	d.proven.put(s, struct{}{}, now, seenLife)
+	d.proven.put(s, q.id, now, seenLife)
 	d.secretive.put(q.id, struct{}{}, now, seenLife)
 	return none
 }
@@ -208,8 +210,9 @@ func (d *Delegate) calibratePublic(ctx context.Context, s site, q question) find
 		return finding{soundness: unsound, why: "clients with a secret pass here without it"}
 	}
 	wrong := d.judge(d.send(ctx, s, q.wrongSecret()), s, "a secret for a client that showed none")
-	if d.taken(s, wrong) && d.proven.has(s, d.Now()) {
-		wrong.soundness = sound
+	if confidential, ok := d.proven.get(s, d.Now()); ok && d.taken(s, wrong) {
+		// Unless it is this push's redirect_uri that makes them alike.
+		wrong = d.judge(d.send(ctx, s, question{method: MethodNone, id: confidential}), s, "a client with a secret that showed none")
 	}
 	if wrong.soundness != sound {
 		return wrong

@@ -57,7 +57,7 @@ type Delegate struct {
 
 	right   *memory[digest, *Client]
 	wrong   *memory[digest, struct{}]
-	trusted *memory[digest, struct{}]     // were right lately: nobody's guesses slow them down
+	trusted *memory[digest, struct{}]     // were right lately, and where: nobody's guesses slow them down
 	held    *memory[[2]string, time.Time] // client and source that the upstream wants to wait, and until when
 }
 
@@ -209,15 +209,21 @@ func (d *Delegate) throttled(ctx context.Context, q question) outcome {
 		return outcome{err: slowDown(until.Sub(now), errors.New("the upstream has asked to wait"))}
 	}
 	giveBack := func() {}
-	if !q.trusted {
+	home := d.homeOf(q, source)
+	known := d.trusted.has(home, now)
+	// A signature cannot be guessed, so who has shown one there is not slowed at all.
+	if !q.trusted && !(known && q.asserts()) {
 		var wait time.Duration
-		if giveBack, wait = d.throttle.take(q.id, source, now); wait > 0 {
+		if giveBack, wait = d.throttle.take(q.id, source, known, now); wait > 0 {
 			return outcome{err: slowDown(wait, errors.New("too many failed attempts"))}
 		}
 	}
 	c, err := d.ask(ctx, q)
 	if err == nil {
 		giveBack()
+		if q.method != MethodNone {
+			d.trusted.put(home, struct{}{}, d.Now(), trustedLife)
+		}
 	}
 	if e := new(oauth.Error); errors.As(err, &e) && e.Status == http.StatusTooManyRequests {
 		until := d.Now().Add(e.RetryAfter)
@@ -286,6 +292,14 @@ func copyOf(err error) error {
 func (d *Delegate) digestOf(q question) (sum digest) {
 	mac := hmac.New(sha256.New, d.key)
 	writeParts(mac, q.method, q.id, q.secret.value())
+	mac.Sum(sum[:0])
+	return sum
+}
+
+// homeOf returns what a client is remembered by at an address.
+func (d *Delegate) homeOf(q question, source string) (sum digest) {
+	mac := hmac.New(sha256.New, d.key)
+	writeParts(mac, "home", q.method, q.id, source)
 	mac.Sum(sum[:0])
 	return sum
 }

@@ -93,11 +93,21 @@ func (q question) client() *Client { return &Client{ID: q.id, AuthMethods: []str
 
 // wrongSecret is q with a secret that is not the client's. A public client has none, and may have any ignored.
 func (q question) wrongSecret() question {
-	q.secret = hide(rand.Text())
+	q.secret = hide(madeUpSecret(len(q.secret.value())))
 	if q.method == MethodNone {
 		q.method = MethodPost
 	}
 	return q
+}
+
+// madeUpSecret returns a secret that is nobody's, as long as the one that it stands for: some upstreams treat others
+// in another way.
+func madeUpSecret(length int) string {
+	text := rand.Text()
+	for len(text) < length {
+		text += rand.Text()
+	}
+	return text[:max(length, 16)]
 }
 
 // withoutSecret is q without any proof.

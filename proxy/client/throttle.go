@@ -51,12 +51,17 @@ func newThrottle() *throttle {
 	return t
 }
 
-// take counts an attempt. It returns how long to wait when there were too many, and otherwise what gives it back.
-func (t *throttle) take(client, source string, now time.Time) (giveBack func(), wait time.Duration) {
+// take counts an attempt. It returns how long to wait when there were too many, and otherwise what gives it back. known
+// says that the client has lately come from there: then what others do in its name does not count.
+func (t *throttle) take(client, source string, known bool, now time.Time) (giveBack func(), wait time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var taken [3]*bucket
-	for i, name := range []string{client + "\x00" + source, source, client} {
+	names := []string{client + "\x00" + source, source, client}
+	if known {
+		names = names[:2]
+	}
+	taken := make([]*bucket, len(names))
+	for i, name := range names {
 		b := &t.kind[i]
 		taken[i] = b.bucket(maphash.String(t.seed, name), now)
 		if missing := 1 - taken[i].tokens; missing > 0 {
