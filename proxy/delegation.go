@@ -29,8 +29,12 @@ func (s *Server) newClientAuth(transport http.RoundTripper) (authenticator, erro
 	}
 	s.delegate, err = client.NewDelegate(client.DelegateOptions{
 		Transport: transport, Endpoints: s.probeEndpoints, Prepare: s.prepareProbe, Accept: s.ProbeAccept,
-		CheckAssertion: func(ctx context.Context, assertion, _ string) error {
-			return s.Audience.CheckAudience(assertion, exchangeIn(ctx).endpoints.asServer())
+		CheckAssertion: func(ctx context.Context, assertion, clientID string) error {
+			audience := s.Audience
+			if c := s.Clients.Lookup(clientID); c != nil && c.Audience != "" {
+				audience = c.Audience
+			}
+			return audience.CheckClaims(assertion, exchangeIn(ctx).endpoints.asServer(), s.Now())
 		},
 		Mark: s.Store.Mark, Log: s.Log, Now: s.Now,
 		Source:      func(ctx context.Context) string { return exchangeIn(ctx).origin.network() },

@@ -79,11 +79,12 @@ func (s *Server) decodePush(r *http.Request) (client.Credentials, oauth.Params, 
 	return cred, params, challenging(r, err)
 }
 
-// challenging names the scheme in every 401 (RFC 9110 §15.5.2), but to a script in a browser that did not use it: the
-// browser would ask its user for a password.
+// challenging names the scheme in a 401 to a client that has used the Authorization header (RFC 6749 §5.2). Others do not
+// get one, though RFC 9110 §15.5.2 asks for it in every 401: browsers would ask their users for a password, and client
+// libraries in use read it before the error, which their developers then never see.
 func challenging(r *http.Request, err error) error {
 	var told *oauth.Error
-	if errors.As(err, &told) && told.Status == http.StatusUnauthorized && r.Header.Get("Origin") == "" {
+	if errors.As(err, &told) && told.Status == http.StatusUnauthorized && r.Header.Get("Authorization") != "" {
 		told.Challenging()
 	}
 	return err

@@ -143,8 +143,12 @@ func (d *desk) want(t *testing.T, name string, status int, form url.Values, chan
 		t.Errorf("%s: %d %s, want %d", name, res.Status, res.Body, status)
 	case status == 401:
 		wantPushError(t, res, 401, "invalid_client")
-		if res.Header.Get("WWW-Authenticate") == "" {
-			t.Errorf("%s: no WWW-Authenticate", name)
+		sent := &http.Request{Header: http.Header{}}
+		for _, f := range change {
+			f(sent)
+		}
+		if used := sent.Header.Get("Authorization") != ""; used != (res.Header.Get("WWW-Authenticate") != "") {
+			t.Errorf("%s: WWW-Authenticate = %q", name, res.Header.Get("WWW-Authenticate"))
 		}
 	case status == 400:
 		wantPushError(t, res, 400, "invalid_request")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"pargate/proxy/oauth"
 )
@@ -59,15 +60,18 @@ func (a Ask) Authenticate(ctx context.Context, cred Credentials, _ Server) (*Cli
 	return c, nil
 }
 
-// CheckAudience reports how the audience of an assertion is another than p takes, as the client is told it. Its
+// CheckClaims reports what is wrong with the audience or the times of an assertion, as the client is told it. Its
 // signature, and that it is used once, are not looked at.
-func (p Audience) CheckAudience(text string, at Server) error {
+func (p Audience) CheckClaims(text string, at Server, now time.Time) error {
 	s, err := parseAssertion(text)
 	if err != nil {
 		return oauth.InvalidClient("client_assertion "+err.Error(), false)
 	}
 	if !p.takes(s.claims, at) {
 		return p.another(s.claims, at)
+	}
+	if err := s.claims.checkTimes(now); err != nil {
+		return oauth.InvalidClient("client_assertion "+err.Error(), false)
 	}
 	return nil
 }

@@ -44,10 +44,21 @@ const (
 // seenLife is how long it is remembered what a client's push has shown of it or of a site.
 const seenLife = 24 * time.Hour
 
-// way is a client authentication method at a site.
+// way is a client authentication method at a site, with the redirect_uri that a push has chosen where the site is sent
+// one: some look at it before they look at the client, so what is found with one says nothing of another, in either
+// direction.
 type way struct {
 	site
-	method string
+	method      string
+	redirectURI string
+}
+
+func wayOf(s site, q question) way {
+	w := way{site: s, method: q.method}
+	if s.probe == codeProbe {
+		w.redirectURI = q.redirectURI
+	}
+	return w
 }
 
 // account is a client that goes that way.
@@ -56,7 +67,9 @@ type account struct {
 	id string
 }
 
-func (a account) key() string { return fmt.Sprintf("%d %q %q %q", a.probe, a.url, a.method, a.id) }
+func (a account) key() string {
+	return fmt.Sprintf("%d %q %q %q %q", a.probe, a.url, a.method, a.redirectURI, a.id)
+}
 
 // calibrations are what is known of the upstream's answers.
 type calibrations struct {
@@ -72,7 +85,7 @@ type calibrations struct {
 func newCalibrations() calibrations {
 	const few, many = 64, 1 << 14
 	return calibrations{
-		strangers: newMemory[way, finding](few), clients: newMemory[account, finding](many),
+		strangers: newMemory[way, finding](many), clients: newMemory[account, finding](many),
 		preferred: newMemory[string, probe](few), proven: newMemory[site, string](few),
 		lenient: newMemory[site, struct{}](few), secretive: newMemory[string, struct{}](many),
 	}
@@ -81,7 +94,7 @@ func newCalibrations() calibrations {
 // known returns what is known of q at s without asking.
 func (d *Delegate) known(s site, q question) finding {
 	now := d.Now()
-	w := way{s, q.method}
+	w := wayOf(s, q)
 	if f, _ := d.strangers.get(w, now); f.soundness > sound {
 		return f
 	}
@@ -95,7 +108,7 @@ func (d *Delegate) calibrate(ctx context.Context, s site, q question) (f finding
 	if q.method == MethodNone && d.secretive.has(q.id, d.Now()) {
 		return finding{soundness: posing, why: "the client has a secret"}, false
 	}
-	key := account{way{s, q.method}, q.id}
+	key := account{wayOf(s, q), q.id}
 	if f := d.calibrateStranger(ctx, s, q); f.soundness != sound {
 		if !d.taken(s, f) {
 			d.clients.put(key, f, d.Now(), vagueLife)
@@ -121,7 +134,7 @@ func (d *Delegate) calibrate(ctx context.Context, s site, q question) (f finding
 // calibrateStranger asks as a client that does not exist. What says nothing is not remembered: it may be the upstream's
 // way with the one address from which the push came, and the finding is everybody's.
 func (d *Delegate) calibrateStranger(ctx context.Context, s site, q question) finding {
-	key := way{s, q.method}
+	key := wayOf(s, q)
 	if f, ok := d.strangers.get(key, d.Now()); ok {
 		return f
 	}
@@ -212,7 +225,7 @@ func (d *Delegate) calibratePublic(ctx context.Context, s site, q question) find
 	wrong := d.judge(d.send(ctx, s, q.wrongSecret()), s, "a secret for a client that showed none")
 	if confidential, ok := d.proven.get(s, d.Now()); ok && d.taken(s, wrong) {
 		// Unless it is this push's redirect_uri that makes them alike.
-		wrong = d.judge(d.send(ctx, s, question{method: MethodNone, id: confidential}), s, "a client with a secret that showed none")
+		wrong = d.judge(d.send(ctx, s, question{method: MethodNone, id: confidential, redirectURI: q.redirectURI}), s, "a client with a secret that showed none")
 	}
 	if wrong.soundness != sound {
 		return wrong
@@ -255,7 +268,7 @@ func (d *Delegate) lifeOf(s site, f finding) time.Duration {
 // likeStranger reports whether a says in an upstream's own words that there is no such client: it is what a stranger
 // was told where clients are told something else. An internal error says that only of who was not right lately.
 func (d *Delegate) likeStranger(s site, q question, a answer) bool {
-	f, _ := d.strangers.get(way{s, q.method}, d.Now())
+	f, _ := d.strangers.get(wayOf(s, q), d.Now())
 	return f.soundness == sound && d.proven.has(s, d.Now()) &&
 		a.isJSON && a.code != "" && a.code != oauth.CodeInvalidRequest && a.status == f.answer.status && a.code == f.answer.code &&
 		(a.isRefusal() || a.status == http.StatusInternalServerError && !q.trusted)

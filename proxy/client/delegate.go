@@ -133,6 +133,7 @@ func (d *Delegate) Authenticate(ctx context.Context, cred Credentials) (*Client,
 	if err != nil {
 		return nil, err
 	}
+	q.redirectURI = d.RedirectURI(ctx)
 	if q.asserts() {
 		return d.authenticateAssertion(ctx, q)
 	}

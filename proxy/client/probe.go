@@ -104,7 +104,7 @@ const maxAnswer = 64 << 10
 func (d *Delegate) send(ctx context.Context, s site, q question) answer {
 	ctx, cancel := context.WithTimeout(ctx, d.Timeout)
 	defer cancel()
-	req, err := s.request(ctx, q, d.RedirectURI(ctx))
+	req, err := s.request(ctx, q, q.redirectURI)
 	if err != nil {
 		return answer{failure: err}
 	}

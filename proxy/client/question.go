@@ -18,6 +18,8 @@ type question struct {
 	secret    hidden[string]     // as it stood on the wire
 	assertion hidden[unverified] // nil: the method is another
 	trusted   bool               // the same was right lately
+
+	redirectURI string // of the push; empty: none
 }
 
 func (q question) asserts() bool { return q.assertion != nil }
@@ -111,7 +113,9 @@ func madeUpSecret(length int) string {
 }
 
 // withoutSecret is q without any proof.
-func (q question) withoutSecret() question { return question{method: MethodNone, id: q.id} }
+func (q question) withoutSecret() question {
+	return question{method: MethodNone, id: q.id, redirectURI: q.redirectURI}
+}
 
 // wrongSignature is q with an assertion that has a jti of its own and was signed by nobody.
 func (q question) wrongSignature() question {
