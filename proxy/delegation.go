@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"time"
 
 	"pargate/proxy/client"
 	"pargate/pushstore"
@@ -36,7 +37,10 @@ func (s *Server) newClientAuth(transport http.RoundTripper) (authenticator, erro
 			}
 			return audience.CheckClaims(assertion, exchangeIn(ctx).endpoints.asServer(), s.Now())
 		},
-		Mark: s.Store.Mark, Log: s.Log, Now: s.Now,
+		Mark: func(ctx context.Context, id string, life time.Duration) (bool, error) {
+			return s.Store.Mark(ctx, exchangeIn(ctx).endpoints.issuer+" "+id, life) // a store may serve several issuers
+		},
+		Log: s.Log, Now: s.Now,
 		Source:      func(ctx context.Context) string { return exchangeIn(ctx).origin.network() },
 		RedirectURI: func(ctx context.Context) string { return exchangeIn(ctx).redirectURI },
 	})

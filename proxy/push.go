@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"time"
 
+	"go.uber.org/zap"
+
 	"pargate/proxy/client"
 	"pargate/proxy/oauth"
 	"pargate/pushstore"
@@ -123,8 +125,8 @@ func (s *Server) authenticate(r *http.Request, cred client.Credentials) (*client
 		return nil, oauth.TooManyRequests(wait)
 	}
 	certificate, err := s.clientCertificate(r)
-	if err != nil {
-		return nil, err
+	if err != nil { // which matters to clients that have nothing else
+		s.Log.Info("a client's certificate is unreadable", zap.String("request_id", exchangeOf(r).id), zap.Error(err))
 	}
 	cred.Certificate = certificate
 	e := exchangeOf(r).endpoints
