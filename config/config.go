@@ -67,7 +67,7 @@ type Config struct {
 	// UpstreamCAFile is a PEM bundle that is trusted besides the system's. Empty means the system's alone.
 	UpstreamCAFile string `env:"UPSTREAM_CA_FILE" unset:"the system's" help:"PEM file with certificate authorities that are trusted for the authorization server, besides the system's."`
 	// UpstreamDryRun asks the upstream at push time whether it would take the request.
-	UpstreamDryRun bool `env:"UPSTREAM_DRY_RUN" envDefault:"false" help:"Ask the authorization server at push time whether it would take the request."`
+	UpstreamDryRun bool `env:"UPSTREAM_DRY_RUN" envDefault:"false" help:"Ask the authorization server at push time whether it would take the request, as a browser without cookies, for clients that authenticate. What it would refuse is refused at once."`
 
 	// ClientAuth says who authenticates a client that pushes.
 	ClientAuth ClientAuth `env:"CLIENT_AUTH" group:"clients" envDefault:"auto" help:"Who authenticates a client that pushes: file is CLIENTS_FILE alone, upstream the authorization server alone, auto the file for clients in it and the authorization server for others."`

@@ -216,9 +216,8 @@ func TestRedis(t *testing.T) {
 func TestUnbuiltSettingsAreRefused(t *testing.T) {
 	t.Parallel()
 	for set, what := range map[string]string{
-		"UPSTREAM_DRY_RUN=true": "is",
-		"PROFILE=fapi2":         "is",
-		"REDIS_MODE=sentinel":   "sentinel and cluster are", "REDIS_MODE=cluster": "sentinel and cluster are", "REDIS_CA_FILE=x": "is",
+		"PROFILE=fapi2":       "is",
+		"REDIS_MODE=sentinel": "sentinel and cluster are", "REDIS_MODE=cluster": "sentinel and cluster are", "REDIS_CA_FILE=x": "is",
 		"REDIS_CERT_FILE=x": "is", "REDIS_KEY_FILE=x": "is", "REDIS_WAIT_REPLICAS=1": "is",
 		"LISTEN_ADDR=unix:/run/x":              "unix: is",
 		"OTEL_EXPORTER_OTLP_ENDPOINT=http://o": "is", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://o": "is",

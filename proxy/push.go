@@ -44,13 +44,18 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 
-	// 5. Store. From here on the request exists, also when the client does not hear of it.
+	// 5. Ask the authorization server, where that is wanted, whether it would take the request.
+	if err := s.tryOut(r, c, request); err != nil {
+		return err
+	}
+
+	// 6. Store. From here on the request exists, also when the client does not hear of it.
 	ref, err := s.Store.Put(r.Context(), pushstore.Party{Issuer: e.issuer, ClientID: c.ID}, request, s.PushLifetime)
 	if err != nil {
 		return oauth.TemporarilyUnavailable("the request could not be stored; push it again").Because(err)
 	}
 
-	// 6. Answer (RFC 9126 §2.2).
+	// 7. Answer (RFC 9126 §2.2).
 	return writeCreated(w, ref, s.PushLifetime)
 }
 

@@ -49,6 +49,7 @@ type Options struct {
 	ResumeParams  []string // resume keys beside the well-known ones
 
 	AuthorizeByPOST bool // the parameters of an authorization request go upstream in a form, behind a ticket
+	DryRun          bool // ask the upstream about a confidential client's push, without a user, and refuse what it would refuse
 
 	TrustedProxies  []netip.Prefix // whose X-Forwarded-For is believed
 	UpstreamTimeout time.Duration  // until the upstream's response headers; zero means 30 s
@@ -64,6 +65,7 @@ type Server struct {
 	upstream   *upstream
 	clientAuth authenticator
 	delegate   *client.Delegate // nil: the upstream is not asked about clients
+	dryRun     *dryRun          // nil: the upstream is not asked about requests
 	proxy      *httputil.ReverseProxy
 	cookieJars map[string]*cookieJar // by the scheme of the public origin
 	proxies    trustedProxies
@@ -94,6 +96,9 @@ func New(o Options) (*Server, error) {
 	var err error
 	if s.clientAuth, err = s.newClientAuth(transport); err != nil {
 		return nil, err
+	}
+	if o.DryRun {
+		s.dryRun = newDryRun(transport)
 	}
 	s.upstream = &upstream{
 		issuer: o.Issuer,

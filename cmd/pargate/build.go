@@ -69,6 +69,7 @@ func build(cfg *config.Config, log *zap.Logger) (*gateway, error) {
 		MaxPushBytes: int64(cfg.PARMaxBytes), MaxQueryBytes: int64(cfg.UpstreamMaxRequest), PushRate: float64(cfg.RateLimit), CORSOrigins: cfg.CORSOrigins,
 		PatchMetadata: cfg.MetadataPatch, AddIssuer: cfg.ResponseISS != config.ISSOff,
 		Advertise: cfg.ResponseISS == config.ISSAdvertise, ResumeParams: cfg.ResumeParams, AuthorizeByPOST: cfg.UpstreamAuthorizeMethod == config.MethodPost,
+		DryRun:         cfg.UpstreamDryRun,
 		TrustedProxies: cfg.TrustedProxies, UpstreamTimeout: cfg.UpstreamTimeout, UpstreamRoots: roots,
 	})
 	return g, err

@@ -44,6 +44,7 @@ var wired = []struct{ setting, value, field, want string }{
 	{"RESPONSE_ISS", "advertise", "Advertise", "true"},
 	{"RESUME_PARAMS", "ticket, step", "ResumeParams", "[ticket step]"},
 	{"TRUSTED_PROXIES", "10.0.0.0/8 192.0.2.7", "TrustedProxies", "[10.0.0.0/8 192.0.2.7/32]"},
+	{"UPSTREAM_DRY_RUN", "true", "DryRun", "true"},
 	{"UPSTREAM_TIMEOUT", "11s", "UpstreamTimeout", "11s"},
 }
 
@@ -92,7 +93,7 @@ func TestUnsetSettingsMeanTheirDefaults(t *testing.T) {
 		"Issuer.UpstreamURL": "http://127.0.0.1:1", "Issuer.PublicURL": "<nil>", "Issuer.PushPath": "", "Issuer.AuthorizePaths": "[]",
 		"Issuer.TokenPath": "", "Audience": "rfc9126", "ClientCertHeader": "", "ClientRoots": "<nil>", "AllowPrivateKeySets": "false",
 		"KeySetRoots": "<nil>", "Delegation": "1", "ProbeAccept": "[]", "PARRequired": "false", "PushLifetime": "1m0s", "FlowLifetime": "30m0s", "MaxPushBytes": "65536",
-		"MaxQueryBytes": "8192", "PushRate": "50", "CORSOrigins": "[]", "PatchMetadata": "true", "AddIssuer": "true", "Advertise": "false", "AuthorizeByPOST": "false", "ResumeParams": "[]",
+		"MaxQueryBytes": "8192", "PushRate": "50", "CORSOrigins": "[]", "PatchMetadata": "true", "AddIssuer": "true", "Advertise": "false", "AuthorizeByPOST": "false", "DryRun": "false", "ResumeParams": "[]",
 		"TrustedProxies": "[]", "UpstreamTimeout": "30s", "BodyTimeout": "10s", "UpstreamRoots": "<nil>",
 	}
 	if got := options(t); !maps.Equal(got, want) {
