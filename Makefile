@@ -1,4 +1,5 @@
-# make test    everything that must hold: it installs redis-server and curl if it can, checks the code and runs every test
+# make test    everything that must hold: it installs redis-server, curl and Node with two libraries if it can, checks the
+#              code and runs every test
 # make compat  the login at authorization servers that others wrote, which it installs if it can; writes docs/compatibility.md
 # make fuzz    every fuzz target for FUZZTIME
 # make build   the release binary, bin/pargate
@@ -18,10 +19,13 @@ check:
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }
 	go run $(STATICCHECK) ./...
 
-# Tests start a real redis-server themselves; only the program must be there. curl runs the README's example.
+# Tests start a real redis-server themselves; only the program must be there. curl runs the README's example. Node runs
+# the client libraries of test/clients.
 tools:
 	@command -v redis-server >/dev/null || .ci/install redis-server
 	@command -v curl >/dev/null || .ci/install curl
+	@command -v node >/dev/null && command -v npm >/dev/null || .ci/install nodejs npm
+	@.ci/npm test/clients clients
 
 # PARGATE_COMPAT_CACHE is where npm's packages are kept, outside of this tree. In CI nothing is written.
 compat: export PARGATE_COMPAT_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pargate-compat
