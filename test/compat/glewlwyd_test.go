@@ -29,8 +29,9 @@ func glewlwyd() *server {
 		},
 		authorize: "/api/oidc/auth", token: "/api/oidc/token", metadata: "/api/oidc",
 		scope: "openid profile", idToken: true, formPost: true, fragment: true, escapesState: true,
-		noDeny: "its login application has no such button",
-		setup:  "`external_url` and the plug-in's `iss` are the public address; its own PAR off",
+		probeAccept: []string{"invalid_code"},
+		noDeny:      "its login application has no such button",
+		setup:       "`external_url` and the plug-in's `iss` are the public address; its own PAR off",
 		notes: []string{
 			"N: its login application wants `client_id` and `scope` in the address of `login.html`.",
 			"N: with `form_post` it percent-encodes the `state` in the page. *form_post* was tried with a `state` of letters and digits; with PAR required, a response with another `state` is withheld.",
@@ -85,7 +86,12 @@ func setUpGlewlwyd(t testing.TB, p place) {
 		{"/api/client/", object{
 			"client_id": clientID, "client_secret": clientSecret, "password": clientSecret, "confidential": true,
 			"enabled": true, "redirect_uri": []string{redirectURI, otherURI}, "authorization_type": []string{"code"},
-			"scope": []string{"openid", "profile"}, "token_endpoint_auth_method": []string{"client_secret_basic"},
+			"scope": []string{"openid", "profile"}, "token_endpoint_auth_method": []string{"client_secret_basic", "client_secret_post"},
+		}},
+		{"/api/client/", object{
+			"client_id": publicID, "confidential": false,
+			"enabled": true, "redirect_uri": []string{redirectURI, otherURI}, "authorization_type": []string{"code"},
+			"scope": []string{"openid", "profile"}, "token_endpoint_auth_method": []string{"none"},
 		}},
 	} {
 		body, err := json.Marshal(call.body)

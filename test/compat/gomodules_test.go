@@ -39,11 +39,14 @@ func zitadel(name, title string, wrapServer bool) *server {
 	return &server{
 		name: name, title: title, version: moduleVersion("github.com/zitadel/oidc/v3"),
 		authorize: "/auth", token: "/oauth/token", metadata: "/",
-		scope: "openid profile", idToken: true, formPost: true, fragment: true, takesPOST: true,
+		scope: "openid profile", idToken: true, formPost: true, fragment: true, takesPOST: true, latePublic: wrapServer,
 		user: "test-user2", password: "verysecure",
 		noDeny: "it asks for no consent",
 		start: func(t *testing.T, p place) (forget func()) {
-			clients := map[string]*storage.Client{clientID: storage.WebClient(clientID, clientSecret, redirectURI, otherURI)}
+			clients := map[string]*storage.Client{
+				clientID: storage.WebClient(clientID, clientSecret, redirectURI, otherURI),
+				publicID: storage.NativeClient(publicID, redirectURI, otherURI),
+			}
 			store := storage.NewStorageWithClients(storage.NewUserStore(p.public), clients)
 			serve(t, p, exampleop.SetupServer(p.public, store, slog.New(slog.DiscardHandler), wrapServer))
 			return nil
@@ -52,13 +55,28 @@ func zitadel(name, title string, wrapServer bool) *server {
 }
 
 func goOAuth2() *server {
+	s := goOAuth2With("go-oauth2", "go-oauth2, wired as in its example", true)
+	s.noBasic = true
+	s.asked = []string{
+		"With `ForcePKCE` it looks for the `code_verifier` before it looks at the client, and a probe has none: everybody " +
+			"is answered the same, and nobody can push. List its clients in `CLIENTS_FILE`, or leave `ForcePKCE` off.",
+	}
+	return s
+}
+
+// goOAuth2OptionalPKCE is go-oauth2 as it can be asked about clients.
+func goOAuth2OptionalPKCE() *server {
+	return goOAuth2With("go-oauth2-optional-pkce", "go-oauth2, the same with `ForcePKCE` off", false)
+}
+
+func goOAuth2With(name, title string, forcePKCE bool) *server {
 	return &server{
-		name: "go-oauth2", title: "go-oauth2, wired as in its example", version: moduleVersion("github.com/go-oauth2/oauth2/v4"),
+		name: name, title: title, version: moduleVersion("github.com/go-oauth2/oauth2/v4"),
 		authorize: "/oauth/authorize", token: "/oauth/token",
-		scope: "openid profile", takesPOST: true,
+		scope: "openid profile", takesPOST: true, noPost: true, noPublic: true,
 		noDeny: "its example's consent page has no such button",
 		start: func(t *testing.T, p place) (forget func()) {
-			serve(t, p, newGoOAuth2(t))
+			serve(t, p, newGoOAuth2(t, forcePKCE))
 			return nil
 		},
 	}
@@ -84,7 +102,7 @@ type goOAuth2Session struct {
 
 // newGoOAuth2 is a server built on go-oauth2 as its example is: the login and the consent page know nothing of the
 // request, which waits in the session, and consent is a POST to the authorization endpoint without any parameter.
-func newGoOAuth2(t testing.TB) http.Handler {
+func newGoOAuth2(t testing.TB, forcePKCE bool) http.Handler {
 	clients := oauth2store.NewClientStore()
 	if err := clients.Set(clientID, &models.Client{ID: clientID, Secret: clientSecret, Domain: "https://app.example"}); err != nil {
 		t.Fatal(err)
@@ -96,7 +114,7 @@ func newGoOAuth2(t testing.TB) http.Handler {
 		TokenType: "Bearer", AllowedResponseTypes: []oauth2.ResponseType{oauth2.Code},
 		AllowedGrantTypes:           []oauth2.GrantType{oauth2.AuthorizationCode},
 		AllowedCodeChallengeMethods: []oauth2.CodeChallengeMethod{oauth2.CodeChallengeS256},
-		ForcePKCE:                   true,
+		ForcePKCE:                   forcePKCE,
 	}, manager)
 	srv.SetClientInfoHandler(oauth2server.ClientBasicHandler)
 

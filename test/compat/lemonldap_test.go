@@ -24,7 +24,7 @@ func lemonLDAP() *server {
 			return ""
 		},
 		authorize: "/oauth2/authorize", token: "/oauth2/token", metadata: "/",
-		scope: "openid profile", idToken: true, formPost: true, fragment: true, hidden: true, takesPOST: true,
+		scope: "openid profile", idToken: true, formPost: true, fragment: true, hidden: true, takesPOST: true, latePublic: true,
 		act:  refuseAtLemonLDAP,
 		host: "localhost", // its cookies name a domain, which an address is not
 		user: "rtyler", password: "rtyler",
@@ -36,7 +36,7 @@ func lemonLDAP() *server {
 		private, public := newKey(t)
 		values := map[string]string{
 			"Public": p.public, "Domain": s.host, "PrivateKey": private, "PublicKey": public,
-			"ClientID": clientID, "ClientSecret": clientSecret, "RedirectURIs": redirectURI + " " + otherURI,
+			"ClientID": clientID, "ClientSecret": clientSecret, "PublicID": publicID, "RedirectURIs": redirectURI + " " + otherURI,
 			"Dir": t.TempDir(),
 		}
 		dir := copySetup(t, "lemonldap", values)

@@ -37,7 +37,7 @@ func oauth2orize() *server {
 	return nodeServer("oauth2orize", server{
 		title: "oauth2orize with connect-ensure-login", version: npmVersion("oauth2orize"),
 		authorize: "/dialog/authorize", token: "/oauth/token",
-		scope: "openid profile",
+		scope: "openid profile", noPublic: true,
 	})
 }
 
@@ -45,7 +45,8 @@ func expressOAuthServer() *server {
 	return nodeServer("express-oauth-server", server{
 		title: "@node-oauth/express-oauth-server", version: npmVersion("@node-oauth/express-oauth-server"),
 		authorize: "/oauth/authorize", token: "/oauth/token",
-		scope: "openid profile",
+		scope: "openid profile", noPublic: true,
+		asked: []string{"It knows a public client by its `code_verifier`, and a probe has none: public clients must be in `CLIENTS_FILE`."},
 		notes: []string{"A form at its authorization endpoint is the consent. `UPSTREAM_AUTHORIZE_METHOD` must stay GET, or nobody is asked."},
 	})
 }

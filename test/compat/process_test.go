@@ -148,7 +148,7 @@ func freeAddr(t testing.TB) string {
 func (s *server) environment(p place) []string {
 	_, port, _ := net.SplitHostPort(p.addr)
 	return []string{
-		"PORT=" + port, "PUBLIC_URL=" + p.public, "CLIENT_ID=" + clientID, "CLIENT_SECRET=" + clientSecret,
+		"PORT=" + port, "PUBLIC_URL=" + p.public, "CLIENT_ID=" + clientID, "CLIENT_SECRET=" + clientSecret, "PUBLIC_CLIENT_ID=" + publicID,
 		"REDIRECT_URIS=" + redirectURI + " " + otherURI, "USERNAME=" + s.userName(), "PASSWORD=" + s.userPassword(),
 	}
 }

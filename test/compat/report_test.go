@@ -70,6 +70,14 @@ type row struct {
 	Cells []string // by column
 }
 
+// askedRow is what the document says of the questions that a server is asked about clients.
+type askedRow struct {
+	Title, Setting string
+
+	Cells []string // by column
+	Notes []string
+}
+
 // write writes the document, unless a test has not told what stands in it.
 func (r *report) write(file string) error {
 	r.mu.Lock()
@@ -105,12 +113,27 @@ func (r *report) write(file string) error {
 		}
 		rows = append(rows, row)
 	}
+	var asked []askedRow
+	for _, s := range serversAsked() {
+		row := askedRow{Title: s.title, Setting: "–", Notes: s.asked}
+		if s.probeAccept != nil {
+			row.Setting = "`PROBE_ACCEPT=" + strings.Join(s.probeAccept, ",") + "`"
+		}
+		for _, column := range delegatedColumns {
+			text, known := r.cells[s.name][column]
+			if !known {
+				return fmt.Errorf("%s is not written: no test has told about %q at %s", file, column, s.title)
+			}
+			row.Cells = append(row.Cells, cmp.Or(text, "–"))
+		}
+		asked = append(asked, row)
+	}
 	parsed, err := template.New("").Parse(documentTemplate)
 	if err != nil {
 		return err
 	}
 	var text bytes.Buffer
-	if err := parsed.Execute(&text, map[string]any{"Rows": rows, "Columns": names}); err != nil {
+	if err := parsed.Execute(&text, map[string]any{"Rows": rows, "Columns": names, "Asked": asked, "AskedColumns": delegatedColumns}); err != nil {
 		return err
 	}
 	return os.WriteFile(file, text.Bytes(), 0o644)

@@ -47,10 +47,19 @@ type server struct {
 	losesNonce   bool   // its consent page forgets the nonce
 	losesPlus    bool   // a + in a state comes back as a space
 
+	// How it answers questions about clients.
+
+	probeAccept []string // what says as much as invalid_grant
+	noBasic     bool     // it does not tell the client from others, even by Basic
+	noPost      bool     // it takes no secret in the form
+	noPublic    bool     // it has no public clients, or asks them for more than their client_id
+	latePublic  bool     // it ignores a public client's secret, so that one with a secret must have pushed before
+
 	// What the table says of it.
 
 	setup string   // what was set at the server
 	notes []string // what else is to know
+	asked []string // what else is to know of questions about clients
 }
 
 // place is where a server listens, and what it must believe its address to be: the gateway's or its own.
@@ -63,6 +72,7 @@ type place struct {
 const (
 	clientID     = "web"
 	clientSecret = "s3cret"
+	publicID     = "spa" // a client without a secret, where the server has such
 	userName     = "alice"
 	userPassword = "korrektes pferd ä" // with what a form must escape
 
@@ -80,6 +90,9 @@ func servers() []*server {
 		djangoOAuthToolkit(), lemonLDAP(), glewlwyd(), authlib(), doorkeeperSession(), doorkeeperAddress(),
 	}
 }
+
+// serversAsked returns those that are asked about clients: every server, and one more as it must be set up for that.
+func serversAsked() []*server { return append(servers(), goOAuth2OptionalPKCE()) }
 
 // at returns the origin that browsers and clients know, for what listens on addr.
 func (s *server) at(addr string) string {

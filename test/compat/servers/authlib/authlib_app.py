@@ -21,6 +21,8 @@ codes = {}
 
 
 class Client(ClientMixin):
+    methods = ["client_secret_basic", "client_secret_post"]
+
     def get_client_id(self):
         return env["CLIENT_ID"]
 
@@ -37,13 +39,23 @@ class Client(ClientMixin):
         return client_secret == env["CLIENT_SECRET"]
 
     def check_endpoint_auth_method(self, method, endpoint):
-        return method == "client_secret_basic"
+        return method in self.methods
 
     def check_response_type(self, response_type):
         return response_type == "code"
 
     def check_grant_type(self, grant_type):
         return grant_type == "authorization_code"
+
+
+class PublicClient(Client):
+    methods = ["none"]
+
+    def get_client_id(self):
+        return env["PUBLIC_CLIENT_ID"]
+
+    def check_client_secret(self, client_secret):
+        return False
 
 
 class Code(SimpleNamespace):
@@ -61,7 +73,7 @@ class Code(SimpleNamespace):
 
 
 class CodeGrant(grants.AuthorizationCodeGrant):
-    TOKEN_ENDPOINT_AUTH_METHODS = ["client_secret_basic"]
+    TOKEN_ENDPOINT_AUTH_METHODS = ["client_secret_basic", "client_secret_post", "none"]
 
     def save_authorization_code(self, code, request):
         data = request.data
@@ -91,9 +103,10 @@ class OpenID(OpenIDCode):
         return UserInfo(sub=user)
 
 
+clients = {client.get_client_id(): client for client in (Client(), PublicClient())}
 server = AuthorizationServer(
     app,
-    query_client=lambda client_id: Client() if client_id == env["CLIENT_ID"] else None,
+    query_client=clients.get,
     save_token=lambda token, request: None,
 )
 server.register_grant(CodeGrant, [OpenID(require_nonce=False), CodeChallenge(required=True)])

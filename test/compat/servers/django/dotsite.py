@@ -88,6 +88,13 @@ def prepare():
     call_command("migrate", verbosity=0)
     User.objects.create_user(os.environ["USERNAME"], password=os.environ["PASSWORD"])
     Application.objects.create(
+        client_id=os.environ["PUBLIC_CLIENT_ID"],
+        redirect_uris=os.environ["REDIRECT_URIS"],
+        client_type=Application.CLIENT_PUBLIC,
+        authorization_grant_type=Application.GRANT_AUTHORIZATION_CODE,
+        algorithm=Application.RS256_ALGORITHM,
+    )
+    Application.objects.create(
         client_id=os.environ["CLIENT_ID"],
         client_secret=os.environ["CLIENT_SECRET"],
         redirect_uris=os.environ["REDIRECT_URIS"],

@@ -110,5 +110,9 @@ Doorkeeper::Application.create!(
   name: "web", uid: ENV["CLIENT_ID"], secret: ENV["CLIENT_SECRET"], scopes: "openid profile",
   redirect_uri: ENV["REDIRECT_URIS"].split.join("\n"),
 )
+Doorkeeper::Application.create!(
+  name: "spa", uid: ENV["PUBLIC_CLIENT_ID"], confidential: false, scopes: "openid profile",
+  redirect_uri: ENV["REDIRECT_URIS"].split.join("\n"),
+)
 
 run Site

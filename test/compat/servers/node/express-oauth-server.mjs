@@ -5,14 +5,16 @@ import express from 'express';
 import session from 'express-session';
 import OAuthServer from '@node-oauth/express-oauth-server';
 
-const { PORT, CLIENT_ID, CLIENT_SECRET, REDIRECT_URIS, USERNAME, PASSWORD } = process.env;
+const { PORT, CLIENT_ID, CLIENT_SECRET, PUBLIC_CLIENT_ID, REDIRECT_URIS, USERNAME, PASSWORD } = process.env;
 const client = { id: CLIENT_ID, redirectUris: REDIRECT_URIS.split(' '), grants: ['authorization_code'] };
+const publicClient = { ...client, id: PUBLIC_CLIENT_ID };
 const codes = new Map();
 const tokens = new Map();
 
 const oauth = new OAuthServer({
   model: {
-    getClient: (id, secret) => id === CLIENT_ID && (secret === null || secret === CLIENT_SECRET) && client,
+    getClient: (id, secret) => (id === CLIENT_ID && (secret === null || secret === CLIENT_SECRET) && client)
+      || (id === PUBLIC_CLIENT_ID && !secret && publicClient),
     validateScope: (user, c, scope) => scope,
     saveAuthorizationCode: (code, c, user) => { const saved = { ...code, client: c, user }; codes.set(code.authorizationCode, saved); return saved; },
     getAuthorizationCode: (code) => codes.get(code),

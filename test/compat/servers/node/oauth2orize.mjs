@@ -36,7 +36,9 @@ server.exchange(oauth2orize.exchange.code((c, code, redirectURI, body, authInfo,
 }));
 
 function authenticateClient(req, res, next) {
-  const [id, secret] = Buffer.from((req.get('authorization') ?? '').replace('Basic ', ''), 'base64').toString().split(':');
+  const basic = req.get('authorization');
+  const [id, secret] = basic ? Buffer.from(basic.replace('Basic ', ''), 'base64').toString().split(':')
+    : [req.body.client_id, req.body.client_secret];
   if (id !== client.id || secret !== client.secret) return res.status(401).end('Unauthorized');
   req.user = client;
   return next();

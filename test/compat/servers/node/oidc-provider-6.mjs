@@ -2,11 +2,14 @@
 // and print the whole request.
 import { Provider } from 'oidc-provider-6';
 
-const { PORT, PUBLIC_URL, CLIENT_ID, CLIENT_SECRET, REDIRECT_URIS } = process.env;
+const { PORT, PUBLIC_URL, CLIENT_ID, CLIENT_SECRET, PUBLIC_CLIENT_ID, REDIRECT_URIS } = process.env;
 
 const provider = new Provider(PUBLIC_URL, {
   clients: [{
     client_id: CLIENT_ID, client_secret: CLIENT_SECRET, redirect_uris: REDIRECT_URIS.split(' '),
+    response_types: ['code'], grant_types: ['authorization_code'],
+  }, {
+    client_id: PUBLIC_CLIENT_ID, token_endpoint_auth_method: 'none', redirect_uris: REDIRECT_URIS.split(' '),
     response_types: ['code'], grant_types: ['authorization_code'],
   }],
   claims: { openid: ['sub'], profile: ['name'] },

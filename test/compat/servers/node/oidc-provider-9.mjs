@@ -3,11 +3,14 @@ import { createServer } from 'node:http';
 import { text } from 'node:stream/consumers';
 import Provider from 'oidc-provider';
 
-const { PORT, PUBLIC_URL, CLIENT_ID, CLIENT_SECRET, REDIRECT_URIS, USERNAME, PASSWORD } = process.env;
+const { PORT, PUBLIC_URL, CLIENT_ID, CLIENT_SECRET, PUBLIC_CLIENT_ID, REDIRECT_URIS, USERNAME, PASSWORD } = process.env;
 
 const provider = new Provider(PUBLIC_URL, {
   clients: [{
     client_id: CLIENT_ID, client_secret: CLIENT_SECRET, redirect_uris: REDIRECT_URIS.split(' '),
+    response_types: ['code'], grant_types: ['authorization_code'],
+  }, {
+    client_id: PUBLIC_CLIENT_ID, token_endpoint_auth_method: 'none', redirect_uris: REDIRECT_URIS.split(' '),
     response_types: ['code'], grant_types: ['authorization_code'],
   }],
   features: {
