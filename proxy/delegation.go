@@ -21,9 +21,10 @@ const (
 
 // newClientAuth makes what decides whether a push comes from its client.
 func (s *Server) newClientAuth(transport http.RoundTripper) (authenticator, error) {
+	source := func(ctx context.Context) string { return exchangeIn(ctx).origin.network() }
 	file, err := client.NewAuthenticator(client.Options{
 		Clients: s.Clients, Marks: s.Store, Log: s.Log, Audience: s.Audience, Roots: s.ClientRoots,
-		AllowPrivateKeySets: s.AllowPrivateKeySets, KeySetRoots: s.KeySetRoots, Now: s.Now,
+		AllowPrivateKeySets: s.AllowPrivateKeySets, KeySetRoots: s.KeySetRoots, Now: s.Now, Source: source,
 	})
 	if err != nil || s.Delegation == DelegateNone {
 		return file, err
@@ -41,7 +42,7 @@ func (s *Server) newClientAuth(transport http.RoundTripper) (authenticator, erro
 			return s.Store.Mark(ctx, exchangeIn(ctx).endpoints.issuer+" "+id, life) // a store may serve several issuers
 		},
 		Log: s.Log, Now: s.Now,
-		Source:      func(ctx context.Context) string { return exchangeIn(ctx).origin.network() },
+		Source:      source,
 		RedirectURI: func(ctx context.Context) string { return exchangeIn(ctx).redirectURI },
 	})
 	if s.Delegation == DelegateAll {

@@ -55,6 +55,10 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request) error {
 		return oauth.TemporarilyUnavailable("the request could not be stored; push it again").Because(err)
 	}
 
+	s.Log.Info("pushed", zap.String("request_id", exchangeOf(r).id), zap.String("client_id", clip(c.ID, 128)), zap.String("flow", pushstore.Digest(ref)),
+		zap.String("method", cred.Method), zap.Bool("listed", request.Listed), zap.Bool("public", c.Public()),
+		zap.Strings("checked_by_registry", c.Described()), zap.Bool("dry_run", s.DryRun))
+
 	// 7. Answer (RFC 9126 §2.2).
 	return writeCreated(w, ref, s.PushLifetime)
 }

@@ -279,13 +279,12 @@ func TestClientAuthentication(t *testing.T) {
 		}},
 		{"38 guessing is slowed down at its source, and not elsewhere", func(t *testing.T) {
 			d := newDesk(t, harness.Setup{Options: func(o *proxy.Options) {
-				o.PushRate = 25
 				o.Now = func() time.Time { return time.Unix(1e9, 0) }
 				o.TrustedProxies = append(o.TrustedProxies, loopback)
 			}})
 			from := func(address string) func(*http.Request) { return setHeader("X-Forwarded-For", address) }
 			form := harness.Form("client_id", "cb")
-			for range 50 {
+			for range 10 {
 				d.want(t, "a guess", 401, form, basic("cb", "x"), from("192.0.2.1"))
 			}
 			d.want(t, "one too many", 429, form, basic("cb", "cb-s3cret"), from("192.0.2.1"))
@@ -557,4 +556,31 @@ func TestAnAssertionIsUsedOnceAtAllGateways(t *testing.T) {
 	server.Stop()
 	wantPushError(t, pushOf(t, a, asserted(keyCJ, "cj", a.URL).Encode()), 503, "temporarily_unavailable")
 	wantPushError(t, pushOf(t, a, asserted(harness.NewSigner("ES256", "cj"), "cj", a.URL).Encode()), 401, "invalid_client")
+}
+
+func TestGuessesAreSlowedWhereTheyComeFrom(t *testing.T) {
+	t.Parallel()
+	g := harness.Start(t, harness.Setup{Options: func(o *proxy.Options) {
+		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	}})
+	push := func(id, secret, address string) harness.Response {
+		return pushOf(t, g, harness.Form("client_id", id).Encode(), basic(id, secret), setHeader("X-Forwarded-For", address))
+	}
+	for _, id := range []string{"web", "nobody"} {
+		var last harness.Response
+		for n := range 50 {
+			if last = push(id, fmt.Sprint("guess", n), "192.0.2.1"); n < 10 && last.Status != 401 {
+				t.Errorf("%s, guess %d: %d", id, n, last.Status)
+			}
+		}
+		if last.Status != 429 || last.Header.Get("Retry-After") == "" {
+			t.Errorf("%s, after 50 guesses: %d %v", id, last.Status, last.Header)
+		}
+	}
+	if res := push("web", "s3cret", "192.0.2.1"); res.Status != 429 {
+		t.Errorf("the right secret behind the guesses: %d", res.Status)
+	}
+	if res := push("web", "s3cret", "192.0.2.2"); res.Status != 201 {
+		t.Errorf("the right secret from elsewhere: %d %s", res.Status, res.Body)
+	}
 }

@@ -61,3 +61,18 @@ func TestWhatStandsBesideAReferenceIsLoggedByNameOnly(t *testing.T) {
 		t.Errorf("%v", entries)
 	}
 }
+
+func TestAPushIsLoggedWithWhatItWasCheckedBy(t *testing.T) {
+	t.Parallel()
+	g := harness.Start(t, harness.Setup{})
+	g.Push(t, "both", "b0th", harness.Form("client_id", "both"))
+	entries := g.Logs.FilterMessage("pushed").All()
+	if len(entries) != 1 {
+		t.Fatalf("%v", entries)
+	}
+	got := entries[0].ContextMap()
+	if fmt.Sprintf("%v %v %v %v %v %v", got["client_id"], got["method"], got["listed"], got["public"], got["checked_by_registry"], got["dry_run"]) !=
+		"both client_secret_basic true false [redirect_uris response_types scope] false" {
+		t.Errorf("%v", got)
+	}
+}

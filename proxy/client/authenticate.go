@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/http"
 	"runtime"
 	"slices"
 	"strconv"
@@ -32,6 +33,8 @@ type Options struct {
 	Audience Audience       // of assertions, where a client has none of its own; empty means AudienceRFC9126
 	Roots    *x509.CertPool // authorities that issue certificates for tls_client_auth; nil: none does
 
+	Source func(ctx context.Context) string // names the address that a push comes from, where guesses are slowed down; nil: they are not
+
 	AllowPrivateKeySets bool           // a jwks_uri may lead to loopback and private addresses
 	KeySetRoots         *x509.CertPool // authorities for a jwks_uri; nil: the system's
 
@@ -45,6 +48,7 @@ type Authenticator struct {
 	verified *verifiedSecrets
 	hashing  chan struct{} // one for each computation of a hash
 	decoys   *decoys
+	throttle *throttle
 	fetcher  *fetcher
 	work     func(string) // counts in tests what is dear; nil: nobody does
 }
@@ -77,7 +81,7 @@ func NewAuthenticator(o Options) (*Authenticator, error) {
 	}
 	decoys, err := newDecoys()
 	return &Authenticator{
-		Options: o, verified: newVerifiedSecrets(), decoys: decoys,
+		Options: o, verified: newVerifiedSecrets(), decoys: decoys, throttle: newThrottle(),
 		hashing: make(chan struct{}, min(maxHashing, runtime.GOMAXPROCS(0))),
 		fetcher: newFetcher(newOutsideTransport(o.KeySetRoots, o.AllowPrivateKeySets)),
 	}, err
@@ -86,8 +90,25 @@ func NewAuthenticator(o Options) (*Authenticator, error) {
 // nobody stands for a client that does not exist.
 var nobody = new(Client)
 
-// Authenticate returns the client that cred proves (RFC 9126 §2.1, step 1).
+// Authenticate returns the client that cred proves (RFC 9126 §2.1, step 1). Who shows many wrong secrets at one address has
+// to wait there (RFC 6749 §2.3.1), whether the client exists or not. Signatures cannot be guessed.
 func (a *Authenticator) Authenticate(ctx context.Context, cred Credentials, at Server) (*Client, error) {
+	ids, err := cred.clientIDs()
+	if err != nil || a.Source == nil || cred.proof.value().secrets == nil {
+		return a.authenticate(ctx, cred, at)
+	}
+	source := a.Source(ctx)
+	if wait := a.throttle.blocked(ids[0], source, a.Now()); wait > 0 {
+		return nil, slowDown(wait, errors.New("too many failed attempts"))
+	}
+	c, err := a.authenticate(ctx, cred, at)
+	if isStatus(err, http.StatusUnauthorized) {
+		a.throttle.failed(ids[0], source, a.Now())
+	}
+	return c, err
+}
+
+func (a *Authenticator) authenticate(ctx context.Context, cred Credentials, at Server) (*Client, error) {
 	// 1. Who it says it is.
 	ids, err := cred.clientIDs()
 	if err != nil {

@@ -55,6 +55,18 @@ func (c *Client) uses(methods ...string) bool {
 	return slices.ContainsFunc(methods, func(m string) bool { return slices.Contains(c.AuthMethods, m) })
 }
 
+// Described returns the members of the client's metadata by which its requests are checked here; what is not among them is
+// left to the authorization server.
+func (c *Client) Described() (members []string) {
+	for name, there := range map[string]bool{"redirect_uris": c.RedirectURIs != nil, "response_types": c.ResponseTypes != nil, "scope": c.Scope != nil} {
+		if there {
+			members = append(members, name)
+		}
+	}
+	slices.Sort(members)
+	return members
+}
+
 // HasRedirectURI reports whether uri is registered: by exact comparison, but for the port of a loopback address,
 // which a native application chooses when it starts (RFC 8252 §7.3).
 func (c *Client) HasRedirectURI(uri string) bool {

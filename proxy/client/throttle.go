@@ -83,6 +83,29 @@ func (t *throttle) take(client, source string, known bool, now time.Time) (giveB
 	}, 0
 }
 
+// blocked returns how long to wait where too much has failed in a client's name that came from one address. Who comes from
+// elsewhere is not stopped: nobody can lock a client out.
+func (t *throttle) blocked(client, source string, now time.Time) (wait time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i, name := range []string{client + "\x00" + source, source} {
+		if missing := 1 - t.kind[i].bucket(maphash.String(t.seed, name), now).tokens; missing > 0 {
+			wait = max(wait, time.Duration(missing*float64(t.kind[i].every)))
+		}
+	}
+	return wait
+}
+
+// failed counts an attempt that has failed.
+func (t *throttle) failed(client, source string, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i, name := range []string{client + "\x00" + source, source} {
+		one := t.kind[i].bucket(maphash.String(t.seed, name), now)
+		one.tokens = max(one.tokens-1, 0)
+	}
+}
+
 // bucket returns the bucket of a name, filled with what has come back until now.
 func (b *buckets) bucket(name uint64, now time.Time) *bucket {
 	one := b.left[name]
