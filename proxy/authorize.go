@@ -192,11 +192,7 @@ func (s *Server) wayBack(flow pushstore.Flow) string {
 
 // shortURL is the address of an authorization request by reference, made of its own two values alone.
 func (x *exchange) shortURL(short shortRequest) string {
-	params := oauth.Params{
-		{Name: oauth.ParamClientID, Value: short.clientID},
-		{Name: oauth.ParamRequestURI, Value: oauth.RequestURIPrefix + string(short.ref)},
-	}
-	return x.endpoints.public.String() + x.path + "?" + params.Encode()
+	return x.endpoints.public.String() + x.path + "?" + shortQuery(short.clientID, short.ref, "")
 }
 
 // retryURL is the address at which a flow's request is opened once more, wherever in its login the browser is.

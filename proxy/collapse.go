@@ -14,8 +14,8 @@ import (
 	"pargate/rewrite"
 )
 
-// collapse takes the request out of what the upstream sends to a browser in its flow: in its headers and in the attributes of a page, an address of ours that carries it gets a continuation in its place. An authorization
-// response is left alone.
+// collapse takes the request out of what the upstream sends to a browser in its flow: in its headers and in the attributes
+// of a page, an address of ours that carries it gets a continuation in its place. An authorization response is left alone.
 func (r *reply) collapse() error {
 	if len(r.cookies) == 0 || r.response != nil || r.x.endpoints == nil {
 		return nil
@@ -65,9 +65,10 @@ func (s *Server) origins(e *endpoints) []*url.URL {
 // collapser mints the continuations for one response.
 type collapser struct {
 	*reply
-	minted   map[string]pushstore.Reference // by flow and difference
-	mentions *bool                          // nil: not looked at yet
-	failed   error                          // the first failure; nothing of the response goes out then
+	minted map[string]pushstore.Reference // by flow and difference
+	silent *bool                          // the browser's request mentions no request; nil: not looked at yet
+	pure   bool                           // nor does anything else of it, and the upstream got nothing of the browser's
+	failed error                          // the first failure; nothing of the response goes out then
 }
 
 // page takes the request out of the page's attributes.
@@ -117,6 +118,7 @@ func (c *collapser) shorten(a rewrite.Address) (string, bool) {
 	return shortQuery(flow.Party.ClientID, ref, beside), true
 }
 
+// shortQuery is the query of an authorization request by reference, made of its own two values and what stands beside.
 func shortQuery(clientID string, ref pushstore.Reference, beside string) string {
 	params := oauth.Params{
 		{Name: oauth.ParamClientID, Value: clientID},
@@ -148,14 +150,14 @@ func (c *collapser) strip(a rewrite.Address) (string, bool) {
 
 // trust says how far the upstream's changes to an address of the flow are believed in this response.
 func (c *collapser) trust(flow *openFlow) (trust rewrite.Trust) {
-	if c.mentions == nil {
-		mentions := c.server.mentionsRequest(c.x, c.Request.Header.Get("Referer"))
-		c.mentions = &mentions
+	if c.silent == nil {
+		silent := !c.server.mentionsRequest(c.x, c.Request.Header.Get("Referer"))
+		c.silent = &silent
+		c.pure = silent && c.x.out != nil && c.x.out.pristine && !slices.ContainsFunc(valuesOf(c.x.cookies), c.server.vocabulary.Mentions)
 	}
-	trust.Prompt = !*c.mentions
+	trust.Prompt = *c.silent
 	if own := c.x.flow; own != nil && own.Reference == flow.Reference {
-		trust.Additions = c.x.out.pristine && !*c.mentions && !slices.ContainsFunc(valuesOf(c.x.cookies), c.server.vocabulary.Mentions)
-		trust.Known = own.difference()
+		trust.Additions, trust.Known = c.pure, own.difference()
 	}
 	return trust
 }
@@ -163,23 +165,29 @@ func (c *collapser) trust(flow *openFlow) (trust rewrite.Trust) {
 // mint returns the reference of a continuation, the same for all that differ in the same way. A login that adds something
 // else each time goes on without it, once the flow has its number of continuations.
 func (c *collapser) mint(flow *openFlow, difference rewrite.Difference) (pushstore.Reference, error) {
-	key := string(flow.Reference) + difference.Encode()
-	if ref, ok := c.minted[key]; ok {
-		return ref, nil
-	}
 	base := rewrite.Difference{Without: difference.Without}
 	if len(difference.Added) > 0 {
 		// Made first, so that it is there when there is room for no other.
-		if _, err := c.server.continueFlow(c.Request, flow, base); err != nil && !errors.Is(err, pushstore.ErrFull) {
+		if _, err := c.keep(flow, base, base); err != nil && !errors.Is(err, pushstore.ErrFull) {
 			return "", err
 		}
 	}
-	ref, err := c.server.continueFlow(c.Request, flow, difference)
-	if errors.Is(err, pushstore.ErrFull) {
+	ref, err := c.keep(flow, difference, difference)
+	if errors.Is(err, pushstore.ErrFull) && len(difference.Added) > 0 {
 		c.server.Log.Warn("a flow has its number of continuations; what the authorization server adds is left out", zap.String("request_id", c.x.id),
 			zap.String("flow", pushstore.Digest(flow.Reference)))
-		ref, err = c.server.continueFlow(c.Request, flow, base)
+		ref, err = c.keep(flow, difference, base)
 	}
+	return ref, err
+}
+
+// keep makes the continuation with a difference, once in a response for those that wanted the same.
+func (c *collapser) keep(flow *openFlow, wanted, difference rewrite.Difference) (pushstore.Reference, error) {
+	key := string(flow.Reference) + wanted.Encode()
+	if ref, ok := c.minted[key]; ok {
+		return ref, nil
+	}
+	ref, err := c.server.continueFlow(c.Request, flow, difference)
 	if err == nil {
 		c.minted[key] = ref
 	}

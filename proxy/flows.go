@@ -46,15 +46,12 @@ func (s *Server) flowOf(r *http.Request, cookie flowCookie) (*openFlow, error) {
 	party := pushstore.Party{Issuer: x.endpoints.issuer, ClientID: cookie.clientID}
 	flow, err := s.Store.Flow(detached(r), party, cookie.reference, cookie.owner())
 	switch {
-	case errors.Is(err, pushstore.ErrNotFound), errors.Is(err, pushstore.ErrTaken):
+	case errors.Is(err, pushstore.ErrNotFound), errors.Is(err, pushstore.ErrTaken),
+		err == nil && flow.Reference != cookie.reference: // a continuation has no cookie of its own
 		x.remember(cookie, nil)
 		return nil, nil
 	case err != nil:
 		return nil, err
-	}
-	if flow.Reference != cookie.reference { // a continuation has no cookie of its own
-		x.remember(cookie, nil)
-		return nil, nil
 	}
 	found := s.openFlow(flow, cookie)
 	x.remember(cookie, found)

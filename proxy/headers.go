@@ -27,9 +27,10 @@ var (
 	overridingPath   = map[string]bool{"x-original-url": true, "x-rewrite-url": true, "x-original-uri": true, "x-rewrite-uri": true}
 )
 
-// dropForwardingHeaders removes what only the gateway may say, certificate among it, the header with the client's; on protected paths also what would make another method
-// or path of the request, and the latter on every path where requests must be pushed, because it leads from there to
-// the authorization endpoint. Servers that hand headers on as CGI variables make one name of "-" and "_".
+// dropForwardingHeaders removes what only the gateway may say, and the header called certificate, with the client's; on
+// protected paths also what would make another method or path of the request, and the latter on every path where requests
+// must be pushed, because it leads from there to the authorization endpoint. Servers that hand headers on as CGI variables
+// make one name of "-" and "_".
 func dropForwardingHeaders(h http.Header, protected, mustPush bool, certificate string) {
 	certificate = foldHeader(certificate)
 	for name := range h {
