@@ -33,11 +33,11 @@ func (p Audience) audiences(at Server) []string {
 
 // takes reports whether an assertion with those claims is for the server. Texts are compared exactly.
 func (p Audience) takes(c claims, at Server) bool {
-	if p == AudienceIssuer && !c.isText {
+	if p == AudienceIssuer && !c.audience.IsText {
 		return false
 	}
 	accepted := p.audiences(at)
-	return slices.ContainsFunc(c.audience, func(aud string) bool { return slices.Contains(accepted, aud) })
+	return slices.ContainsFunc(c.audience.Values, func(aud string) bool { return slices.Contains(accepted, aud) })
 }
 
 // wanted says in words, which repeat the server's own addresses alone, what takes accepts.
@@ -65,11 +65,11 @@ func plain(address string) string {
 
 // seen says in one of a few words what an aud names, for logs and metrics.
 func (c claims) seen(at Server) string {
-	if len(c.audience) != 1 {
+	if len(c.audience.Values) != 1 {
 		return "several"
 	}
 	kind := "other"
-	switch c.audience[0] {
+	switch c.audience.Values[0] {
 	case at.Issuer:
 		kind = "issuer"
 	case at.TokenEndpoint:
@@ -77,7 +77,7 @@ func (c claims) seen(at Server) string {
 	case at.PushEndpoint:
 		kind = "push_endpoint"
 	}
-	if !c.isText {
+	if !c.audience.IsText {
 		kind += "_array"
 	}
 	return kind

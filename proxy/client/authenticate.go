@@ -256,10 +256,10 @@ func (a *Authenticator) worked(what string) {
 // accept checks a client's own assertion. It is told what is wrong: nobody else can have signed it.
 func (a *Authenticator) accept(ctx context.Context, c *Client, s *assertion, at Server) error {
 	audience := cmp.Or(c.Audience, a.Audience)
-	a.Log.Debug("client assertion", zap.String("client_id", c.ID), zap.String("algorithm", s.algorithm), zap.String("audience", s.claims.seen(at)))
+	a.Log.Debug("client assertion", zap.String("client_id", c.ID), zap.String("algorithm", s.Algorithm), zap.String("audience", s.claims.seen(at)))
 	if !c.mayUse(s) {
 		return oauth.InvalidClient(fmt.Sprintf("client_assertion is signed with %s, but this client is registered for %s",
-			s.algorithm, cmp.Or(c.SigningAlg, "HS256")), false)
+			s.Algorithm, cmp.Or(c.SigningAlg, "HS256")), false)
 	}
 	if !audience.takes(s.claims, at) {
 		return audience.another(s.claims, at)
@@ -282,9 +282,9 @@ func (a *Authenticator) accept(ctx context.Context, c *Client, s *assertion, at 
 // mayUse reports whether the algorithm is the client's.
 func (c *Client) mayUse(s *assertion) bool {
 	if c.SigningAlg != "" {
-		return c.SigningAlg == s.algorithm
+		return c.SigningAlg == s.Algorithm
 	}
-	return s.method() == MethodPrivateKeyJWT || s.algorithm == "HS256"
+	return s.method() == MethodPrivateKeyJWT || s.Algorithm == "HS256"
 }
 
 // markOf names an assertion by its claims: its text can be written in several ways. No two lists give one name.

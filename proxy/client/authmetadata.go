@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"pargate/proxy/jwt"
 )
 
 // authMembers say how a client proves itself (RFC 7591 §2, OpenID Connect Registration §2, RFC 8705 §2.1.2).
@@ -50,9 +52,9 @@ func readSigningAlg(c *Client, v json.RawMessage) error {
 	if err := text(v, &name); err != nil {
 		return err
 	}
-	c.SigningAlg = canonical(name)
-	if algorithms[c.SigningAlg] == nil && macAlgorithms[c.SigningAlg] == 0 {
-		names := append(slices.Sorted(maps.Keys(algorithms)), slices.Sorted(maps.Keys(macAlgorithms))...)
+	c.SigningAlg = jwt.Canonical(name)
+	if !slices.Contains(jwt.Asymmetric(), c.SigningAlg) && jwt.MACBytes(c.SigningAlg) == 0 {
+		names := append(jwt.Asymmetric(), jwt.MACs()...)
 		return fmt.Errorf("%.64q is not an algorithm that is accepted; use %s", name, list(names))
 	}
 	return nil
@@ -91,7 +93,7 @@ func readSecretExpiry(c *Client, v json.RawMessage) error {
 }
 
 func readJWKS(c *Client, v json.RawMessage) error {
-	keys, problems, err := parseKeys(v)
+	keys, problems, err := jwt.ParseKeys(v)
 	if err != nil {
 		return err
 	}
@@ -218,7 +220,7 @@ func (c *authCheck) checkSecretJWT() {
 	if algorithm == "" {
 		algorithm = "HS256"
 	}
-	least := macAlgorithms[algorithm]
+	least := jwt.MACBytes(algorithm)
 	switch kept := c.secret.value(); {
 	case c.broken["token_endpoint_auth_signing_alg"]:
 	case least == 0:
@@ -234,12 +236,12 @@ func (c *authCheck) checkSecretJWT() {
 func (c *authCheck) checkPrivateKeyJWT() {
 	switch {
 	case c.broken["token_endpoint_auth_signing_alg"]:
-	case macAlgorithms[c.SigningAlg] > 0:
+	case jwt.MACBytes(c.SigningAlg) > 0:
 		c.fail("token_endpoint_auth_signing_alg %s leaves %s without an algorithm", c.SigningAlg, MethodPrivateKeyJWT)
 	case !c.has("jwks") || c.broken["jwks"]:
-	case c.SigningAlg != "" && !slices.ContainsFunc(c.keys, func(k publicKey) bool { return k.fits(c.SigningAlg) }):
+	case c.SigningAlg != "" && !slices.ContainsFunc(c.keys, func(k jwt.Key) bool { return k.Fits(c.SigningAlg) }):
 		c.fail("jwks has no key for %s", c.SigningAlg)
-	case !slices.ContainsFunc(c.keys, publicKey.fitsAny):
+	case !slices.ContainsFunc(c.keys, jwt.Key.FitsAny):
 		c.fail("jwks has no key for signatures")
 	}
 }

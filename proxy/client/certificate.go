@@ -2,9 +2,13 @@ package client
 
 import (
 	"context"
+	"crypto"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
+
+	"pargate/proxy/jwt"
 )
 
 // Certificate is a client's certificate, of which TLS has shown that the client has the key (RFC 8705). Who ends TLS
@@ -63,4 +67,10 @@ func (a *Authenticator) hasPublished(ctx context.Context, c *Client, leaf *x509.
 	}
 	keys, err = c.published.newer(ctx, a)
 	return hasKeyOf(keys, leaf), err
+}
+
+// hasKeyOf reports whether the certificate's key is among the keys (RFC 8705 §2.2).
+func hasKeyOf(keys []jwt.Key, cert *x509.Certificate) bool {
+	key, ok := cert.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && slices.ContainsFunc(keys, func(k jwt.Key) bool { return key.Equal(k.Public) })
 }

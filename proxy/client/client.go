@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"pargate/proxy/jwt"
 )
 
 // Client authentication methods (RFC 7591 §2, OpenID Connect Core §9, RFC 8705 §2) that are checked here.
@@ -41,10 +43,10 @@ type Client struct {
 	RequirePAR    bool     // require_pushed_authorization_requests
 
 	secret        hidden[secret]
-	secretExpires time.Time   // zero: never
-	keys          []publicKey // of jwks
-	published     *keySet     // of jwks_uri; nil: there is none
-	subject       *subject    // of its certificate (tls_client_auth); nil: there is none
+	secretExpires time.Time // zero: never
+	keys          []jwt.Key // of jwks
+	published     *keySet   // of jwks_uri; nil: there is none
+	subject       *subject  // of its certificate (tls_client_auth); nil: there is none
 }
 
 // Public reports whether the client may push without proving anything (RFC 6749 §2.1).

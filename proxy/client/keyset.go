@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"pargate/proxy/jwt"
+
 	"go.uber.org/zap"
 )
 
@@ -33,7 +35,7 @@ type keySet struct {
 	uri string
 
 	mu       sync.Mutex
-	keys     []publicKey
+	keys     []jwt.Key
 	fetched  time.Time // zero: never
 	tried    time.Time // because it was old
 	searched time.Time // for a key that it lacks
@@ -44,12 +46,12 @@ type keySet struct {
 // fetch is one attempt, which several may wait for.
 type fetch struct {
 	done chan struct{}
-	keys []publicKey
+	keys []jwt.Key
 	err  error
 }
 
 // keysOf returns the keys that c has here or publishes. With an error there may still be old ones.
-func (a *Authenticator) keysOf(ctx context.Context, c *Client) ([]publicKey, error) {
+func (a *Authenticator) keysOf(ctx context.Context, c *Client) ([]jwt.Key, error) {
 	if c.published == nil {
 		return c.keys, nil
 	}
@@ -57,7 +59,7 @@ func (a *Authenticator) keysOf(ctx context.Context, c *Client) ([]publicKey, err
 }
 
 // current returns the keys, fetched again when they are old. Of old ones that cannot be fetched, a day's are used.
-func (s *keySet) current(ctx context.Context, a *Authenticator) ([]publicKey, error) {
+func (s *keySet) current(ctx context.Context, a *Authenticator) ([]jwt.Key, error) {
 	s.mu.Lock()
 	now := a.Now()
 	if now.Sub(s.fetched) < keysFreshFor {
@@ -69,7 +71,7 @@ func (s *keySet) current(ctx context.Context, a *Authenticator) ([]publicKey, er
 		if s.running == nil {
 			s.tried = now
 		}
-		var keys []publicKey
+		var keys []jwt.Key
 		if keys, err = s.awaitLocked(ctx, a); err == nil {
 			return keys, nil
 		}
@@ -83,7 +85,7 @@ func (s *keySet) current(ctx context.Context, a *Authenticator) ([]publicKey, er
 }
 
 // newer fetches the keys because one is missing.
-func (s *keySet) newer(ctx context.Context, a *Authenticator) ([]publicKey, error) {
+func (s *keySet) newer(ctx context.Context, a *Authenticator) ([]jwt.Key, error) {
 	s.mu.Lock()
 	now := a.Now()
 	if s.running == nil {
@@ -99,7 +101,7 @@ func (s *keySet) newer(ctx context.Context, a *Authenticator) ([]publicKey, erro
 
 // awaitLocked waits for the fetch that is running, or for a new one. It is called with the lock held, and gives it up.
 // The fetch goes on when ctx ends: others may wait for it.
-func (s *keySet) awaitLocked(ctx context.Context, a *Authenticator) ([]publicKey, error) {
+func (s *keySet) awaitLocked(ctx context.Context, a *Authenticator) ([]jwt.Key, error) {
 	f := s.running
 	if f == nil {
 		f = &fetch{done: make(chan struct{})}
@@ -147,7 +149,7 @@ func newFetcher(transport http.RoundTripper) *fetcher {
 }
 
 // fetch gets one set. Keys in it that are not to be used are left out.
-func (f *fetcher) fetch(ctx context.Context, uri string) ([]publicKey, error) {
+func (f *fetcher) fetch(ctx context.Context, uri string) ([]jwt.Key, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	select {
@@ -176,7 +178,7 @@ func (f *fetcher) fetch(ctx context.Context, uri string) ([]publicKey, error) {
 	case len(body) > maxKeySetSize:
 		return nil, fmt.Errorf("fetching %s: more than %d bytes", uri, maxKeySetSize)
 	}
-	keys, _, err := parseKeys(body)
+	keys, _, err := jwt.ParseKeys(body)
 	if err != nil {
 		return nil, fmt.Errorf("%s %w", uri, err)
 	}

@@ -11,7 +11,7 @@ import (
 	"errors"
 	"math/big"
 
-	"github.com/go-jose/go-jose/v4"
+	"pargate/proxy/jwt"
 )
 
 // verify returns nil when the assertion was signed by c, and else the reason for the log. Whoever c is, a signature is
@@ -21,14 +21,14 @@ func (a *Authenticator) verify(ctx context.Context, c *Client, s *assertion) err
 		return a.verifyMAC(c, s)
 	}
 	keys, trouble := a.keysOf(ctx, c)
-	fitting := candidates(keys, s.algorithm, s.keyID)
+	fitting := s.Candidates(keys)
 	if a.signedBy(s, fitting) {
 		return nil
 	}
 	// A key that the client has published since: its kid is new, or it has none.
-	if c.published != nil && (s.keyID == "" || len(fitting) == 0) {
+	if c.published != nil && (s.KeyID == "" || len(fitting) == 0) {
 		newer, err := c.published.newer(ctx, a)
-		if err == nil && a.signedBy(s, candidates(newer, s.algorithm, s.keyID)) {
+		if err == nil && a.signedBy(s, s.Candidates(newer)) {
 			return nil
 		}
 		trouble = errors.Join(trouble, err)
@@ -55,13 +55,13 @@ func (a *Authenticator) verifyMAC(c *Client, s *assertion) error {
 }
 
 // signedBy reports whether one of the keys verifies the signature. Without any, a decoy takes their place.
-func (a *Authenticator) signedBy(s *assertion, keys []publicKey) bool {
+func (a *Authenticator) signedBy(s *assertion, keys []jwt.Key) bool {
 	if len(keys) == 0 {
-		a.try(s, a.decoys.keyFor(s.algorithm))
+		a.try(s, a.decoys.keyFor(s.Algorithm))
 		return false
 	}
 	for _, k := range keys {
-		if a.try(s, k.key) {
+		if a.try(s, k.Public) {
 			return true
 		}
 	}
@@ -69,29 +69,9 @@ func (a *Authenticator) signedBy(s *assertion, keys []publicKey) bool {
 }
 
 // try verifies the signature with one key.
-func (a *Authenticator) try(s *assertion, key any) (verified bool) {
+func (a *Authenticator) try(s *assertion, key any) bool {
 	a.worked(workSignature)
-	defer func() {
-		if recover() != nil {
-			verified = false
-		}
-	}()
-	if k, ok := key.(ed25519.PublicKey); ok {
-		key = edVerifier{k}
-	}
-	_, err := s.jws.Verify(key)
-	return err == nil
-}
-
-// edVerifier verifies under either name of the algorithm; go-jose knows the older one.
-type edVerifier struct{ key ed25519.PublicKey }
-
-// VerifyPayload implements jose.OpaqueVerifier.
-func (v edVerifier) VerifyPayload(payload, signature []byte, algorithm jose.SignatureAlgorithm) error {
-	if canonical(string(algorithm)) != "EdDSA" || !ed25519.Verify(v.key, payload, signature) {
-		return errors.New("wrong signature")
-	}
-	return nil
+	return s.VerifiedBy(key)
 }
 
 // decoys are verified with where there is no key. What they verify counts for nothing.
@@ -103,7 +83,7 @@ type decoys struct {
 func newDecoys() (*decoys, error) {
 	// To make an RSA key takes long; to verify with, every odd number of its size is as good.
 	one := big.NewInt(1)
-	modulus := new(big.Int).Sub(new(big.Int).Lsh(one, minRSA), one)
+	modulus := new(big.Int).Sub(new(big.Int).Lsh(one, 2048), one)
 	d := &decoys{mac: make([]byte, 64), keys: []crypto.PublicKey{&rsa.PublicKey{N: modulus, E: 65537}}}
 	rand.Read(d.mac)
 	for _, curve := range []elliptic.Curve{elliptic.P256(), elliptic.P384(), elliptic.P521()} {
@@ -120,7 +100,7 @@ func newDecoys() (*decoys, error) {
 
 func (d *decoys) keyFor(algorithm string) crypto.PublicKey {
 	for _, key := range d.keys {
-		if algorithms[algorithm](key) {
+		if jwt.Fits(algorithm, key) {
 			return key
 		}
 	}

@@ -27,7 +27,7 @@ func (p proof) assertionText() string {
 	if p.assertion == nil {
 		return ""
 	}
-	return p.assertion.text
+	return p.assertion.Text
 }
 
 // unverified is a client assertion (RFC 7523 §3) whose signature only the upstream can check.
