@@ -26,6 +26,7 @@ func (s *Server) newClientAuth(transport http.RoundTripper) (authenticator, erro
 		Clients: s.Clients, Marks: s.Store, Log: s.Log, Audience: s.Audience, Roots: s.ClientRoots,
 		AllowPrivateKeySets: s.AllowPrivateKeySets, KeySetRoots: s.KeySetRoots, Now: s.Now, Source: source,
 	})
+	s.signatures = file
 	if err != nil || s.Delegation == DelegateNone {
 		return file, err
 	}

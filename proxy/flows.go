@@ -105,10 +105,10 @@ func hasClient(pairs []rewrite.Pair, id string) bool {
 	})
 }
 
-// requiresPush reports whether the client's requests must be pushed.
+// requiresPush reports whether the client's requests must be pushed, or signed.
 func (s *Server) requiresPush(clientID string) bool {
 	c := s.Clients.Lookup(clientID)
-	return s.PARRequired || c != nil && c.RequirePAR
+	return s.PARRequired || c != nil && c.RefusesPlain()
 }
 
 // continuation returns the flow of this browser that a continuation leads to, with its difference; nil when ref is

@@ -32,35 +32,36 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request) error {
 		return challenging(r, err)
 	}
 
-	// 3. Open the request object (RFC 9126 §3): not built yet, so there must be none.
-	if params.Get(oauth.ParamRequest) != "" {
-		return oauth.RequestNotSupported()
+	// 3. Read what it asks for: what its request object says, when there is one (RFC 9126 §3).
+	e := exchangeOf(r).endpoints
+	request, err := s.read(r.Context(), e, c, params)
+	if err != nil {
+		return err
 	}
 
 	// 4. Validate as the authorization endpoint would (RFC 9126 §2.1, step 3).
-	e := exchangeOf(r).endpoints
-	request, err := s.validate(e, c, withClientID(params, c.ID))
+	kept, err := s.validate(e, c, request.params)
 	if err != nil {
 		return err
 	}
 
 	// 5. Ask the authorization server, where that is wanted, whether it would take the request.
-	if err := s.tryOut(r, c, request); err != nil {
+	if err := s.tryOut(r, c, kept); err != nil {
 		return err
 	}
 
 	// 6. Store. From here on the request exists, also when the client does not hear of it.
-	ref, err := s.Store.Put(r.Context(), pushstore.Party{Issuer: e.issuer, ClientID: c.ID}, request, s.PushLifetime)
+	ref, err := s.Store.Put(r.Context(), pushstore.Party{Issuer: e.issuer, ClientID: c.ID}, kept, request.lifetime)
 	if err != nil {
 		return oauth.TemporarilyUnavailable("the request could not be stored; push it again").Because(err)
 	}
 
 	s.Log.Info("pushed", zap.String("request_id", exchangeOf(r).id), zap.String("client_id", clip(c.ID, 128)), zap.String("flow", pushstore.Digest(ref)),
-		zap.String("method", cred.Method), zap.Bool("listed", request.Listed), zap.Bool("public", c.Public()),
+		zap.String("method", cred.Method), zap.Bool("listed", kept.Listed), zap.Bool("public", c.Public()), zap.Bool("signed", request.signed),
 		zap.Strings("checked_by_registry", c.Described()), zap.Bool("dry_run", s.DryRun))
 
 	// 7. Answer (RFC 9126 §2.2).
-	return writeCreated(w, ref, s.PushLifetime)
+	return writeCreated(w, ref, request.lifetime)
 }
 
 // decodePush reads the form. Nothing is ever read from the query: it would stand in logs.

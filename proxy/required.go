@@ -93,10 +93,10 @@ func (s *Server) checkClientMayNotPush(query, body string) error {
 	switch c := s.Clients.Lookup(id); {
 	case !ok:
 		return notPushed(errors.New("client_id is not properly encoded, and some clients must push"))
-	case c != nil && c.RequirePAR:
-		return notPushed(errors.New("this client must push"))
-	case c == nil && s.Clients.ResemblesRequired(id):
-		return notPushed(errors.New("client_id resembles that of a client that must push"))
+	case c != nil && c.RefusesPlain():
+		return notPushed(errors.New("this client must push, or sign its requests"))
+	case c == nil && s.Clients.ResemblesRestricted(id):
+		return notPushed(errors.New("client_id resembles that of a client that must push or sign"))
 	}
 	return nil
 }

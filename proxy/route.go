@@ -57,6 +57,9 @@ func (s *Server) pass(w http.ResponseWriter, r *http.Request) error {
 	case ours:
 		return s.byReference(w, r, ref)
 	}
+	if signed, err := s.signedRequest(w, r); signed || err != nil {
+		return err
+	}
 	bound, err := s.bindNamed(r)
 	if err == nil && !bound {
 		err = s.checkPushed(r)

@@ -64,8 +64,9 @@ type Server struct {
 	Options
 	upstream   *upstream
 	clientAuth authenticator
-	delegate   *client.Delegate // nil: the upstream is not asked about clients
-	dryRun     *dryRun          // nil: the upstream is not asked about requests
+	signatures *client.Authenticator // verifies what clients of the file have signed
+	delegate   *client.Delegate      // nil: the upstream is not asked about clients
+	dryRun     *dryRun               // nil: the upstream is not asked about requests
 	proxy      *httputil.ReverseProxy
 	cookieJars map[string]*cookieJar // by the scheme of the public origin
 	proxies    trustedProxies
@@ -178,5 +179,5 @@ func (s *Server) Ready(ctx context.Context) map[string]string {
 // cookieJarOf returns the jar for the public origin of e.
 func (s *Server) cookieJarOf(e *endpoints) *cookieJar { return s.cookieJars[e.public.Scheme] }
 
-// mustPush reports whether there is a request that must be pushed.
-func (s *Server) mustPush() bool { return s.PARRequired || s.Clients.AnyRequiresPAR() }
+// mustPush reports whether there is a request that must be pushed, or signed.
+func (s *Server) mustPush() bool { return s.PARRequired || s.Clients.AnyRefusesPlain() }

@@ -30,7 +30,6 @@ var checks = []struct {
 	name  string
 	check func(*pushed) error
 }{
-	{"request_uri", (*pushed).checkRequestURI},
 	{"own names", (*pushed).checkOwnNames},
 	{"response_type", (*pushed).checkResponseType},
 	{"redirect_uri", (*pushed).checkRedirectURI},
@@ -55,14 +54,6 @@ func (s *Server) validate(e *endpoints, c *client.Client, params oauth.Params) (
 	}
 	return pushstore.Request{Query: p.query, RedirectURI: p.redirectURI(), State: params.Get(oauth.ParamState),
 		Listed: s.Clients.Lookup(c.ID) != nil}, nil
-}
-
-// checkRequestURI: a push by reference makes no sense (RFC 9126 §2.1, step 2).
-func (p *pushed) checkRequestURI() error {
-	if p.params.Get(oauth.ParamRequestURI) != "" {
-		return oauth.InvalidRequest("request_uri is not allowed in a pushed request")
-	}
-	return nil
 }
 
 func (p *pushed) checkOwnNames() error {

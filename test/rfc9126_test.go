@@ -354,7 +354,7 @@ func TestRFC9126PushedRequest(t *testing.T) {
 	}
 	rows := []row{
 		{"§2.1 request_uri is refused", refused("invalid_request", "request_uri", "urn:ietf:params:oauth:request_uri:x")},
-		{"§3 request is refused as long as nothing opens it", refused("request_not_supported", "request", "a.b.c")},
+		{"§3 request is refused of a client without keys", refused("request_not_supported", "request", "a.b.c")},
 		{"RFC 6749 §4.1.1 response_type is required", refused("invalid_request", "response_type", "")},
 		{"RFC 6749 §4.1.1 response_type must exist", refused("unsupported_response_type", "response_type", "foo")},
 		{"RFC 6749 §4.1.1 response_type must be the client's", asBoth("unauthorized_client", "response_type", "token")},

@@ -156,7 +156,7 @@ func (c *authCheck) run(without map[string]string) {
 		}
 	}
 	c.needs([]string{MethodBasic, MethodPost, MethodSecretJWT}, "client_secret")
-	c.needs([]string{MethodPrivateKeyJWT, MethodSelfSignedTLS}, "jwks", "jwks_uri")
+	c.needsKeys(MethodPrivateKeyJWT, MethodSelfSignedTLS)
 	c.needs([]string{MethodTLS}, slices.Sorted(maps.Keys(subjectMembers))...)
 	for _, name := range []string{"token_endpoint_auth_signing_alg", "assertion_audience"} {
 		if c.has(name) && !c.uses(MethodSecretJWT, MethodPrivateKeyJWT) {
@@ -177,6 +177,7 @@ func (c *authCheck) run(without map[string]string) {
 	if c.uses(MethodSelfSignedTLS) && c.has("jwks") && !c.broken["jwks"] && len(c.keys) == 0 {
 		c.fail("jwks has no key for %s", MethodSelfSignedTLS)
 	}
+	c.checkRequestObjects()
 }
 
 func (c *authCheck) fail(format string, args ...any) {
@@ -212,6 +213,21 @@ func (c *authCheck) needs(methods []string, members ...string) {
 		case !used:
 			c.fail("%s has no effect without %s; take it out", name, list(methods))
 		}
+	}
+}
+
+// needsKeys: a client of one of the methods has keys. Any other may have them, to sign its requests.
+func (c *authCheck) needsKeys(methods ...string) {
+	inline, published := c.has("jwks"), c.has("jwks_uri")
+	if inline && published {
+		c.fail("jwks and jwks_uri exclude each other")
+	}
+	switch {
+	case !c.uses(methods...):
+	case !inline && !published:
+		c.fail("jwks or jwks_uri is missing")
+	case c.Public():
+		c.fail("token_endpoint_auth_method may be none and a method with keys; decide for one")
 	}
 }
 

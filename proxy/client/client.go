@@ -9,6 +9,8 @@
 //	                             ├ a secret            secret.go, verified.go
 //	                             ├ a signed assertion  assertion.go, signature.go, keys.go, keyset.go
 //	                             └ a certificate       certificate.go, subject.go
+//
+// With the same keys the Authenticator verifies request objects (requestobject.go).
 package client
 
 import (
@@ -41,6 +43,8 @@ type Client struct {
 	ResponseTypes []string // nil: not checked here
 	Scope         []string // the values it may ask for; nil: not checked here
 	RequirePAR    bool     // require_pushed_authorization_requests
+	ObjectAlg     string   // of its request objects, exactly (request_object_signing_alg); empty: any that fits a key
+	RequireSigned bool     // require_signed_request_object
 
 	secret        hidden[secret]
 	secretExpires time.Time // zero: never
@@ -56,6 +60,13 @@ func (c *Client) Public() bool { return c.uses(MethodNone) }
 func (c *Client) uses(methods ...string) bool {
 	return slices.ContainsFunc(methods, func(m string) bool { return slices.Contains(c.AuthMethods, m) })
 }
+
+// RefusesPlain reports whether the client's authorization requests are refused that were neither pushed nor, where
+// that is enough, signed (RFC 9126 §6, RFC 9101 §10.5).
+func (c *Client) RefusesPlain() bool { return c.RequirePAR || c.RequireSigned }
+
+// Signs reports whether there are keys with which the client's request objects can be verified.
+func (c *Client) Signs() bool { return len(c.keys) > 0 || c.published != nil }
 
 // Described returns the members of the client's metadata by which its requests are checked here; what is not among them is
 // left to the authorization server.

@@ -15,7 +15,7 @@ import (
 // member reads one member of a client's metadata into c.
 type member func(c *Client, value json.RawMessage) error
 
-// members are the ones that have an effect, but for those of authentication.
+// members are the ones that have an effect, but for those of authentication and of request objects.
 var members = map[string]member{
 	"client_id":     readID,
 	"redirect_uris": readRedirectURIs,
@@ -24,11 +24,18 @@ var members = map[string]member{
 	},
 	"scope": readScope,
 	"require_pushed_authorization_requests": func(c *Client, v json.RawMessage) error {
-		if err := json.Unmarshal(v, &c.RequirePAR); err != nil || isNull(v) {
-			return errors.New("is not true or false")
-		}
-		return nil
+		return truth(v, &c.RequirePAR)
 	},
+}
+
+// memberOf returns what reads the member; nil when it has no effect.
+func memberOf(name string) member {
+	for _, kind := range []map[string]member{members, authMembers, objectMembers} {
+		if read := kind[name]; read != nil {
+			return read
+		}
+	}
+	return nil
 }
 
 // informational members describe a client to people or to other servers. They have no effect here, and a
@@ -81,13 +88,10 @@ func parseClient(raw json.RawMessage, without map[string]string) (c *Client, pro
 	broken := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(entry)) {
 		value := entry[name]
-		read, known := members[name]
-		if !known {
-			read, known = authMembers[name]
-		}
+		read := memberOf(name)
 		switch base, _, _ := strings.Cut(name, "#"); { // name#language-tag, RFC 7591 §2.2
 		case slices.Contains(informational, base):
-		case !known:
+		case read == nil:
 			problems = append(problems, fmt.Errorf("%s has no effect here yet; take it out", name))
 		default:
 			if err := read(c, value); err != nil {
@@ -169,6 +173,13 @@ func readScope(c *Client, v json.RawMessage) error {
 	c.Scope = strings.Fields(scope)
 	if c.Scope == nil {
 		c.Scope = []string{}
+	}
+	return nil
+}
+
+func truth(v json.RawMessage, into *bool) error {
+	if err := json.Unmarshal(v, into); err != nil || isNull(v) {
+		return errors.New("is not true or false")
 	}
 	return nil
 }

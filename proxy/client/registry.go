@@ -25,7 +25,7 @@ type Registry struct {
 
 type clients struct {
 	byID     map[string]*Client
-	byFolded map[string]*Client // clients that must push, by their name without case and blanks
+	byFolded map[string]*Client // clients whose requests must be pushed or signed, by their name without case and blanks
 	folded   map[string]bool    // the names of all of them, likewise
 	decoy    slowHash           // costs what most of the hashes cost; nil: there are none
 }
@@ -78,8 +78,8 @@ func (r *Registry) Len() int {
 	return 0
 }
 
-// AnyRequiresPAR reports whether there is a client that must push.
-func (r *Registry) AnyRequiresPAR() bool {
+// AnyRefusesPlain reports whether there is a client whose requests must be pushed, or signed.
+func (r *Registry) AnyRefusesPlain() bool {
 	all := r.current.Load()
 	return all != nil && len(all.byFolded) > 0
 }
@@ -103,9 +103,23 @@ func (r *Registry) Resembles(id string) bool {
 	return all != nil && all.folded[foldID(id)]
 }
 
-// ResemblesRequired reports whether id is, but for case and blanks, the name of a client that must push. A server
-// that compares names generously would take it for that client.
-func (r *Registry) ResemblesRequired(id string) bool {
+// AnySigns reports whether there is a client whose request objects can be verified.
+func (r *Registry) AnySigns() bool {
+	all := r.current.Load()
+	if all == nil {
+		return false
+	}
+	for _, c := range all.byID {
+		if c.Signs() {
+			return true
+		}
+	}
+	return false
+}
+
+// ResemblesRestricted reports whether id is, but for case and blanks, the name of a client whose requests must be pushed,
+// or signed. A server that compares names generously would take it for that client.
+func (r *Registry) ResemblesRestricted(id string) bool {
 	all := r.current.Load()
 	return all != nil && all.byFolded[foldID(id)] != nil
 }
@@ -142,7 +156,7 @@ func newClients(list []*Client, before *clients) *clients {
 	for _, c := range list {
 		next.byID[c.ID] = c
 		next.folded[foldID(c.ID)] = true
-		if c.RequirePAR {
+		if c.RefusesPlain() {
 			next.byFolded[foldID(c.ID)] = c
 		}
 		if c.published == nil || before == nil {

@@ -128,8 +128,8 @@ func TestLoadNamesTheClientAndTheMember(t *testing.T) {
 			[]string{`client 1 ("a"): require_pushed_authorization_requests is not true or false`}},
 		{"null for a boolean", `{"client_id": "a", "require_pushed_authorization_requests": null, ` + secret + `}`,
 			[]string{`client 1 ("a"): require_pushed_authorization_requests is not true or false`}},
-		{"members that are not built yet", `{"client_id": "a", "request_object_signing_alg": "ES256", "dpop_bound_access_tokens": true, ` + secret + `}`,
-			[]string{`client 1 ("a"): dpop_bound_access_tokens has no effect here yet; take it out`, `client 1 ("a"): request_object_signing_alg has no effect here yet; take it out`}},
+		{"members that are not built yet", `{"client_id": "a", "backchannel_logout_uri": "https://app.example/out", "dpop_bound_access_tokens": true, ` + secret + `}`,
+			[]string{`client 1 ("a"): backchannel_logout_uri has no effect here yet; take it out`, `client 1 ("a"): dpop_bound_access_tokens has no effect here yet; take it out`}},
 		{"a misspelt member", `{"client_id": "a", "redirect_uri": "https://app.example/cb", ` + secret + `}`, []string{`client 1 ("a"): redirect_uri has no effect here yet; take it out`}},
 		{"a member in another case", `{"client_id": "a", "Scope": "openid", ` + secret + `}`, []string{`client 1 ("a"): Scope has no effect here yet; take it out`}},
 		{"a language where there is none", `{"client_id": "a", "scope#de": "openid", ` + secret + `}`, []string{`client 1 ("a"): scope#de has no effect here yet; take it out`}},
@@ -221,7 +221,7 @@ func TestLoadNamesAFileThatIsNotThere(t *testing.T) {
 func TestTheZeroRegistryIsEmpty(t *testing.T) {
 	t.Parallel()
 	var r client.Registry
-	if r.Len() != 0 || r.Lookup("a") != nil || r.AnyRequiresPAR() || r.ResemblesRequired("a") {
+	if r.Len() != 0 || r.Lookup("a") != nil || r.AnyRefusesPlain() || r.ResemblesRestricted("a") {
 		t.Error("it has clients")
 	}
 	if c, err := authenticator(t, &r).Authenticate(t.Context(), client.Credentials{Method: client.MethodNone, ClientID: "a"}, server); err == nil {
@@ -233,19 +233,19 @@ func TestANameResemblesARequiredOneButForCaseAndBlanks(t *testing.T) {
 	t.Parallel()
 	r := load(t, `[{"client_id": "Web App", "client_secret": "s", "require_pushed_authorization_requests": true},
 		{"client_id": "other", "client_secret": "s"}, {"client_id": "weiß", "client_secret": "s", "require_pushed_authorization_requests": true}]`)
-	if !r.AnyRequiresPAR() {
-		t.Error("AnyRequiresPAR() = false")
+	if !r.AnyRefusesPlain() {
+		t.Error("AnyRefusesPlain() = false")
 	}
 	for id, want := range map[string]bool{
 		"Web App": true, "web app": true, "WEBAPP": true, " web\tapp\n": true, "web\u00a0app": true, "weiß": true, "WEIß": true,
 		"web-app": false, "webap": false, "other": false, "OTHER": false, "": false, " ": false, "nobody": false,
 	} {
-		if got := r.ResemblesRequired(id); got != want {
-			t.Errorf("ResemblesRequired(%q) = %t, want %t", id, got, want)
+		if got := r.ResemblesRestricted(id); got != want {
+			t.Errorf("ResemblesRestricted(%q) = %t, want %t", id, got, want)
 		}
 	}
-	if load(t, `[{"client_id": "a", "client_secret": "s"}]`).AnyRequiresPAR() {
-		t.Error("AnyRequiresPAR() = true without such a client")
+	if load(t, `[{"client_id": "a", "client_secret": "s"}]`).AnyRefusesPlain() {
+		t.Error("AnyRefusesPlain() = true without such a client")
 	}
 }
 

@@ -20,21 +20,26 @@ func (a *Authenticator) verify(ctx context.Context, c *Client, s *assertion) err
 	if s.method() == MethodSecretJWT {
 		return a.verifyMAC(c, s)
 	}
+	return a.verifyWithKeys(ctx, c, s.Token)
+}
+
+// verifyWithKeys returns nil when one of c's keys has signed the token, and else the reason for the log.
+func (a *Authenticator) verifyWithKeys(ctx context.Context, c *Client, t *jwt.Token) error {
 	keys, trouble := a.keysOf(ctx, c)
-	fitting := s.Candidates(keys)
-	if a.signedBy(s, fitting) {
+	fitting := t.Candidates(keys)
+	if a.signedBy(t, fitting) {
 		return nil
 	}
 	// A key that the client has published since: its kid is new, or it has none.
-	if c.published != nil && (s.KeyID == "" || len(fitting) == 0) {
+	if c.published != nil && (t.KeyID == "" || len(fitting) == 0) {
 		newer, err := c.published.newer(ctx, a)
-		if err == nil && a.signedBy(s, s.Candidates(newer)) {
+		if err == nil && a.signedBy(t, t.Candidates(newer)) {
 			return nil
 		}
 		trouble = errors.Join(trouble, err)
 	}
 	if len(fitting) == 0 {
-		return errors.Join(errors.New("no key for the client's assertion"), trouble)
+		return errors.Join(errors.New("no key for the token"), trouble)
 	}
 	return errors.New("wrong signature")
 }
@@ -45,7 +50,7 @@ func (a *Authenticator) verifyMAC(c *Client, s *assertion) error {
 	if !known {
 		key = a.decoys.mac
 	}
-	switch verified := a.try(s, key); {
+	switch verified := a.try(s.Token, key); {
 	case !known:
 		return errors.New("no secret for the client's assertion")
 	case !verified:
@@ -55,13 +60,13 @@ func (a *Authenticator) verifyMAC(c *Client, s *assertion) error {
 }
 
 // signedBy reports whether one of the keys verifies the signature. Without any, a decoy takes their place.
-func (a *Authenticator) signedBy(s *assertion, keys []jwt.Key) bool {
+func (a *Authenticator) signedBy(t *jwt.Token, keys []jwt.Key) bool {
 	if len(keys) == 0 {
-		a.try(s, a.decoys.keyFor(s.Algorithm))
+		a.try(t, a.decoys.keyFor(t.Algorithm))
 		return false
 	}
 	for _, k := range keys {
-		if a.try(s, k.Public) {
+		if a.try(t, k.Public) {
 			return true
 		}
 	}
@@ -69,9 +74,9 @@ func (a *Authenticator) signedBy(s *assertion, keys []jwt.Key) bool {
 }
 
 // try verifies the signature with one key.
-func (a *Authenticator) try(s *assertion, key any) bool {
+func (a *Authenticator) try(t *jwt.Token, key any) bool {
 	a.worked(workSignature)
-	return s.VerifiedBy(key)
+	return t.VerifiedBy(key)
 }
 
 // decoys are verified with where there is no key. What they verify counts for nothing.

@@ -35,7 +35,8 @@ func MACs() []string { return slices.Sorted(maps.Keys(withSecret)) }
 // MACBytes is how many bytes a secret must have for the algorithm; zero when it is none with a shared secret.
 func MACBytes(algorithm string) int { return withSecret[algorithm] }
 
-func isAsymmetric(algorithm string) bool { return asymmetric[algorithm] != nil }
+// IsAsymmetric reports whether the algorithm is an accepted one with a key pair.
+func IsAsymmetric(algorithm string) bool { return asymmetric[algorithm] != nil }
 
 // Canonical returns the name by which an algorithm is known here.
 func Canonical(algorithm string) string {

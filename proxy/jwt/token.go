@@ -110,7 +110,7 @@ func (t *Token) readHeader(encoded string, kind Kind) (err error) {
 		return errors.New("has a typ of another kind of JWT; use " + kind.Use)
 	}
 	t.Algorithm = Canonical(algorithm)
-	if !isAsymmetric(t.Algorithm) && !(kind.MAC && MACBytes(t.Algorithm) > 0) {
+	if !IsAsymmetric(t.Algorithm) && !(kind.MAC && MACBytes(t.Algorithm) > 0) {
 		return errors.New("has an alg that is not supported")
 	}
 	return nil

@@ -12,6 +12,7 @@ const (
 	CodeInvalidAuthorizationDetails = "invalid_authorization_details"
 	CodeInvalidClient               = "invalid_client"
 	CodeInvalidRequest              = "invalid_request"
+	CodeInvalidRequestObject        = "invalid_request_object"
 	CodeInvalidRequestURI           = "invalid_request_uri"
 	CodeInvalidScope                = "invalid_scope"
 	CodeInvalidTarget               = "invalid_target"
@@ -84,9 +85,15 @@ func UnauthorizedClient(description string) *Error {
 	return badRequest(CodeUnauthorizedClient, description)
 }
 
-// RequestNotSupported: request objects are not opened here (RFC 9101 §7).
+// InvalidRequestObject: a request object that is malformed, not the client's, or for another time or place (RFC 9101 §7).
+func InvalidRequestObject(description string) *Error {
+	return badRequest(CodeInvalidRequestObject, description)
+}
+
+// RequestNotSupported: request objects of this client are not opened here (RFC 9101 §7).
 func RequestNotSupported() *Error {
-	return badRequest(CodeRequestNotSupported, "request objects are not supported here; push the parameters themselves")
+	return badRequest(CodeRequestNotSupported,
+		"request objects are opened here for clients alone whose jwks or jwks_uri is registered at the gateway; push the parameters themselves")
 }
 
 // InvalidClient: client authentication failed (RFC 6749 §5.2). challenge says that the Authorization header was

@@ -26,6 +26,7 @@ var constructors = []struct {
 	{"InvalidAuthorizationDetails", oauth.InvalidAuthorizationDetails("why"), 400, "invalid_authorization_details"},
 	{"UnsupportedResponseType", oauth.UnsupportedResponseType("why"), 400, "unsupported_response_type"},
 	{"UnauthorizedClient", oauth.UnauthorizedClient("why"), 400, "unauthorized_client"},
+	{"InvalidRequestObject", oauth.InvalidRequestObject("why"), 400, "invalid_request_object"},
 	{"RequestNotSupported", oauth.RequestNotSupported(), 400, "request_not_supported"},
 	{"InvalidClient", oauth.InvalidClient("why", false), 401, "invalid_client"},
 	{"InvalidClient with a challenge", oauth.InvalidClient("why", true), 401, "invalid_client"},

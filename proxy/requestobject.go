@@ -1,0 +1,127 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+
+	"pargate/proxy/client"
+	"pargate/proxy/jar"
+	"pargate/proxy/oauth"
+	"pargate/pushstore"
+)
+
+// asked is an authorization request as its client makes it.
+type asked struct {
+	params   oauth.Params
+	lifetime time.Duration // how long a browser may take to come
+	signed   bool          // the parameters stood in a request object
+}
+
+// read returns the request that an authenticated client pushes. With a request object nothing else counts (RFC 9126 §3):
+// what stands beside it may repeat it, as some clients do, or may have been added by somebody else.
+func (s *Server) read(ctx context.Context, e *endpoints, c *client.Client, params oauth.Params) (asked, error) {
+	object := params.Get(oauth.ParamRequest)
+	switch {
+	case params.Get(oauth.ParamRequestURI) != "": // a push by reference makes no sense (RFC 9126 §2.1, step 2)
+		return asked{}, oauth.InvalidRequest("request_uri is not allowed in a pushed request")
+	case object != "":
+		return s.openObject(ctx, e, c, object)
+	case c.RequireSigned:
+		return asked{}, oauth.InvalidRequest("this client must push a signed request object, in the parameter request")
+	}
+	return asked{params: withClientID(params, c.ID), lifetime: s.PushLifetime}, nil
+}
+
+// openObject opens a request object of the client (RFC 9101 §6): its signature is verified before anything in it is used,
+// or told.
+func (s *Server) openObject(ctx context.Context, e *endpoints, c *client.Client, object string) (asked, error) {
+	if !c.Signs() {
+		return asked{}, oauth.RequestNotSupported()
+	}
+	token, err := jar.Read(object)
+	if err != nil {
+		return asked{}, err
+	}
+	if err := s.signatures.VerifyRequestObject(ctx, c, token); err != nil {
+		return asked{}, err
+	}
+	now := s.Now()
+	request, err := jar.Open(token, jar.Rules{Issuer: e.issuer, ClientID: c.ID, Now: now})
+	if err != nil {
+		return asked{}, err
+	}
+	// The request does not outlive its object.
+	lifetime := min(s.PushLifetime, request.Expires.Sub(now).Truncate(time.Second))
+	return asked{params: request.Params, lifetime: lifetime, signed: true}, nil
+}
+
+// signedRequest serves an authorization request that a registered client has signed and not pushed (RFC 9101 §5). It is kept as
+// if it had been pushed, and the browser is sent on with its reference, so that everything holds for its login that holds
+// for a pushed one. It reports whether the request was one; every other one, also by another reference, is the upstream's
+// business, or must have been pushed.
+func (s *Server) signedRequest(w http.ResponseWriter, r *http.Request) (is bool, err error) {
+	c, object, err := s.findObject(r)
+	if c == nil || err != nil {
+		return false, err
+	}
+	x := exchangeOf(r)
+	if !isNavigation(r) {
+		return true, deadLink(errNotNavigation)
+	}
+	if ok, wait := s.limiter.allow(c.ID, x.origin.network()); !ok {
+		return true, oauth.TooManyRequests(wait)
+	}
+	request, err := s.openObject(r.Context(), x.endpoints, c, object)
+	if err != nil {
+		return true, err
+	}
+	kept, err := s.validate(x.endpoints, c, request.params)
+	if err != nil {
+		return true, err
+	}
+	ref, err := s.Store.Put(r.Context(), pushstore.Party{Issuer: x.endpoints.issuer, ClientID: c.ID}, kept, request.lifetime)
+	if err != nil {
+		return true, unavailable(oauth.TemporarilyUnavailable("the request could not be stored").Because(err))
+	}
+	s.Log.Info("request object opened", zap.String("request_id", x.id), zap.String("client_id", clip(c.ID, 128)), zap.String("flow", pushstore.Digest(ref)))
+	return true, s.bounce(w, r, shortRequest{clientID: c.ID, ref: ref}, presented{query: r.Method == http.MethodGet, body: r.Method == http.MethodPost})
+}
+
+// findObject returns the request object of a request to the authorization endpoint, and the registered client that has
+// signed it as far as the request says so; no client when the object is not to be opened here.
+func (s *Server) findObject(r *http.Request) (*client.Client, string, error) {
+	x := exchangeOf(r)
+	if x.place != atAuthorize || r.Method != http.MethodGet && r.Method != http.MethodPost {
+		return nil, "", nil
+	}
+	query, form := r.URL.RawQuery, x.form
+	id, ok := onlyValue(oauth.ParamClientID, query, form)
+	c := s.Clients.Lookup(id)
+	switch n := occurrences(query, oauth.ParamRequest) + occurrences(form, oauth.ParamRequest); {
+	case n == 0 || !ok || c == nil || !c.Signs() || s.PARRequired || c.RequirePAR:
+		return nil, "", nil
+	case occurrences(query, oauth.ParamRequestURI)+occurrences(form, oauth.ParamRequestURI) > 0:
+		return nil, "", malformed(oauth.InvalidRequest("request and request_uri exclude each other").Because(errors.New("a request object beside a reference")))
+	}
+	object, ok := onlyValue(oauth.ParamRequest, query, form)
+	if !ok {
+		return nil, "", malformed(oauth.InvalidRequest("request must be there exactly once"))
+	}
+	return c, object, nil
+}
+
+// onlyValue returns the value of a parameter that is there exactly once, in one of the encoded texts.
+func onlyValue(name string, encoded ...string) (value string, ok bool) {
+	count := 0
+	for _, text := range encoded {
+		count += occurrences(text, name)
+		if found, there := strictValue(text, name); there {
+			value, ok = found, true
+		}
+	}
+	return value, ok && count == 1
+}
