@@ -3,7 +3,7 @@
 //
 // A request finds its way in Server.route, top to bottom:
 //
-//	POST push endpoint          push.go        decode, authenticate, validate, try out (dryrun.go), store, 201
+//	POST push endpoint          push.go        decode, authenticate, bind to a key (dpop.go), validate, try out (dryrun.go), store, 201
 //	GET metadata                metadata.go    the upstream's document with the push endpoint in it
 //	a reference of ours         authorize.go   find its flow, expand, forward; a first visit is bounced once (bounce.go)
 //	names a flow of its browser bind.go        bound to what was pushed

@@ -24,7 +24,7 @@ type document struct {
 	members
 }
 
-// members are the ones that the gateway itself uses (RFC 8414 §2, RFC 9126 §5, RP-Initiated Logout §2.1).
+// members are the ones that the gateway itself uses (RFC 8414 §2, RFC 9126 §5, RFC 9449 §5.1, RP-Initiated Logout §2.1).
 type members struct {
 	Issuer                string `json:"issuer"`
 	AuthorizationEndpoint string `json:"authorization_endpoint"`
@@ -33,6 +33,19 @@ type members struct {
 	RevocationEndpoint    string `json:"revocation_endpoint"`
 	IntrospectionEndpoint string `json:"introspection_endpoint"`
 	PushEndpoint          string `json:"pushed_authorization_request_endpoint"`
+	ProofAlgorithms       names  `json:"dpop_signing_alg_values_supported"`
+}
+
+// names are those of an array of texts. A member of another form is none, and spoils no document.
+type names []string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *names) UnmarshalJSON(raw []byte) error {
+	var all []string
+	if json.Unmarshal(raw, &all) == nil {
+		*n = all
+	}
+	return nil
 }
 
 // errNoMetadata means that the upstream answered, and has no metadata.

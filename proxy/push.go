@@ -39,28 +39,39 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 
-	// 4. Validate as the authorization endpoint would (RFC 9126 §2.1, step 3).
-	kept, err := s.validate(e, c, request.params)
+	// 4. Verify the DPoP proof, if there is one, and bind the request to its key (RFC 9449 §10.1).
+	proof, bound, err := s.bindToKey(r, request.params)
 	if err != nil {
 		return err
 	}
 
-	// 5. Ask the authorization server, where that is wanted, whether it would take the request.
+	// 5. Validate as the authorization endpoint would (RFC 9126 §2.1, step 3).
+	kept, err := s.validate(e, c, bound)
+	if err != nil {
+		return err
+	}
+
+	// 6. Ask the authorization server, where that is wanted, whether it would take the request.
 	if err := s.tryOut(r, c, kept); err != nil {
 		return err
 	}
 
-	// 6. Store. From here on the request exists, also when the client does not hear of it.
+	// 7. Use the proof up. Last, so that what is refused for another reason uses nothing up.
+	if err := s.useUp(r, proof); err != nil {
+		return err
+	}
+
+	// 8. Store. From here on the request exists, also when the client does not hear of it.
 	ref, err := s.Store.Put(r.Context(), pushstore.Party{Issuer: e.issuer, ClientID: c.ID}, kept, request.lifetime)
 	if err != nil {
 		return oauth.TemporarilyUnavailable("the request could not be stored; push it again").Because(err)
 	}
 
 	s.Log.Info("pushed", zap.String("request_id", exchangeOf(r).id), zap.String("client_id", clip(c.ID, 128)), zap.String("flow", pushstore.Digest(ref)),
-		zap.String("method", cred.Method), zap.Bool("listed", kept.Listed), zap.Bool("public", c.Public()), zap.Bool("signed", request.signed),
-		zap.Strings("checked_by_registry", c.Described()), zap.Bool("dry_run", s.DryRun))
+		zap.String("method", cred.Method), zap.Bool("listed", kept.Listed), zap.Bool("public", c.Public()),
+		zap.Strings("checked_by_registry", c.Described()), zap.Bool("dry_run", s.DryRun), zap.Bool("signed", request.signed), zap.Bool("dpop", proof != nil))
 
-	// 7. Answer (RFC 9126 §2.2).
+	// 9. Answer (RFC 9126 §2.2).
 	return writeCreated(w, ref, request.lifetime)
 }
 

@@ -52,6 +52,9 @@ func (i Issuer) resolve(oidc, oauth *document, pol policy) (*endpoints, error) {
 		e.token = cmp.Or(e.token, doc.TokenEndpoint)
 		e.revocation = cmp.Or(e.revocation, doc.RevocationEndpoint)
 		e.introspection = cmp.Or(e.introspection, doc.IntrospectionEndpoint)
+		if len(e.proofs) == 0 && len(doc.ProofAlgorithms) > 0 {
+			e.proofs = doc.ProofAlgorithms
+		}
 	}
 	issuerPath := strings.TrimSuffix(issuer.EscapedPath(), "/")
 	exact, err := i.place(e, issuerPath, found...)

@@ -35,6 +35,7 @@ var checks = []struct {
 	{"redirect_uri", (*pushed).checkRedirectURI},
 	{"scope", (*pushed).checkScope},
 	{"PKCE", (*pushed).checkPKCE},
+	{"dpop_jkt", (*pushed).checkDPoPJKT},
 	{"claims", (*pushed).checkClaims},
 	{"authorization_details", (*pushed).checkAuthorizationDetails},
 	{"resource", (*pushed).checkResource},

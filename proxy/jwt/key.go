@@ -63,6 +63,12 @@ func ParseKeys(content []byte) (keys []Key, problems []string, err error) {
 	return keys, problems, nil
 }
 
+// What must not be among keys.
+var (
+	errPrivate = errors.New("is private; take it out, and do not use it any more")
+	errShort   = fmt.Errorf("is an RSA key of less than %d bits", minRSA)
+)
+
 // parseKey reads a JWK; nil when it is for something else than signatures, or of a kind that is not known here.
 func parseKey(raw []byte) (*Key, error) {
 	var members map[string]josejson.RawMessage
@@ -71,7 +77,7 @@ func parseKey(raw []byte) (*Key, error) {
 	}
 	for _, name := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"} {
 		if _, private := members[name]; private {
-			return nil, errors.New("is private; take it out, and do not use it any more")
+			return nil, errPrivate
 		}
 	}
 	var use struct {
@@ -98,7 +104,7 @@ func parseKey(raw []byte) (*Key, error) {
 	key := Key{ID: jwk.KeyID, Algorithm: Canonical(jwk.Algorithm), Public: jwk.Key,
 		verifies: use.Operations == nil || slices.Contains(use.Operations, "verify")}
 	if rsaKey, ok := jwk.Key.(*rsa.PublicKey); ok && rsaKey.N.BitLen() < minRSA {
-		return nil, fmt.Errorf("is an RSA key of less than %d bits", minRSA)
+		return nil, errShort
 	}
 	return &key, nil
 }

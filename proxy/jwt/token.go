@@ -23,7 +23,7 @@ const (
 type Kind struct {
 	Types []string // values of typ, in lower case and without application/; an empty one stands for a token without typ
 	Use   string   // says in words which typ would be right
-	Key   bool     // the header has the key (jwk) that has signed; others must not
+	Key   bool     // the header has the public key (jwk) that has signed; others must not
 	MAC   bool     // a shared secret may have signed
 }
 
@@ -37,9 +37,13 @@ type Token struct {
 	KeyID     string // empty: it names none
 	Header    Object
 	Claims    Object
+	Key       *Key // the header's own, which may be anybody's; nil unless the kind has one
 
 	jws *jose.JSONWebSignature
 }
+
+// ErrAlgorithm means that a token's alg is not among those that are accepted.
+var ErrAlgorithm = errors.New("has an alg that is not supported")
 
 // Parse reads a token. Its error continues "the token …" and repeats nothing of it.
 func Parse(text string, kind Kind) (*Token, error) {
@@ -111,7 +115,10 @@ func (t *Token) readHeader(encoded string, kind Kind) (err error) {
 	}
 	t.Algorithm = Canonical(algorithm)
 	if !IsAsymmetric(t.Algorithm) && !(kind.MAC && MACBytes(t.Algorithm) > 0) {
-		return errors.New("has an alg that is not supported")
+		return ErrAlgorithm
+	}
+	if kind.Key {
+		return t.readKey()
 	}
 	return nil
 }

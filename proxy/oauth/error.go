@@ -7,10 +7,11 @@ import (
 	"time"
 )
 
-// Error codes (RFC 6749 §4.1.2.1 and §5.2, RFC 8707 §2, RFC 9101 §7, RFC 9396 §5).
+// Error codes (RFC 6749 §4.1.2.1 and §5.2, RFC 8707 §2, RFC 9101 §7, RFC 9396 §5, RFC 9449 §5).
 const (
 	CodeInvalidAuthorizationDetails = "invalid_authorization_details"
 	CodeInvalidClient               = "invalid_client"
+	CodeInvalidDPoPProof            = "invalid_dpop_proof"
 	CodeInvalidRequest              = "invalid_request"
 	CodeInvalidRequestObject        = "invalid_request_object"
 	CodeInvalidRequestURI           = "invalid_request_uri"
@@ -73,6 +74,11 @@ func InvalidTarget(description string) *Error { return badRequest(CodeInvalidTar
 // InvalidAuthorizationDetails: broken authorization_details (RFC 9396 §5).
 func InvalidAuthorizationDetails(description string) *Error {
 	return badRequest(CodeInvalidAuthorizationDetails, description)
+}
+
+// InvalidDPoPProof: a DPoP proof that proves nothing, or is for another key than the request (RFC 9449 §5, §10.1).
+func InvalidDPoPProof(description string) *Error {
+	return badRequest(CodeInvalidDPoPProof, description)
 }
 
 // UnsupportedResponseType: a response_type that does not exist.

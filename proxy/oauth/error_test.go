@@ -24,6 +24,7 @@ var constructors = []struct {
 	{"InvalidScope", oauth.InvalidScope("why"), 400, "invalid_scope"},
 	{"InvalidTarget", oauth.InvalidTarget("why"), 400, "invalid_target"},
 	{"InvalidAuthorizationDetails", oauth.InvalidAuthorizationDetails("why"), 400, "invalid_authorization_details"},
+	{"InvalidDPoPProof", oauth.InvalidDPoPProof("why"), 400, "invalid_dpop_proof"},
 	{"UnsupportedResponseType", oauth.UnsupportedResponseType("why"), 400, "unsupported_response_type"},
 	{"UnauthorizedClient", oauth.UnauthorizedClient("why"), 400, "unauthorized_client"},
 	{"InvalidRequestObject", oauth.InvalidRequestObject("why"), 400, "invalid_request_object"},

@@ -16,6 +16,7 @@ const (
 	ParamClientSecret         = "client_secret"
 	ParamCodeChallenge        = "code_challenge"
 	ParamCodeChallengeMethod  = "code_challenge_method"
+	ParamDPoPJKT              = "dpop_jkt"
 	ParamIss                  = "iss"
 	ParamMaxAge               = "max_age"
 	ParamPrompt               = "prompt"
@@ -39,7 +40,7 @@ var authorizationRequestNames = map[string]bool{
 	ParamResource: true,                        // RFC 8707
 	ParamRequest:  true, ParamRequestURI: true, // RFC 9101
 	ParamAuthorizationDetails: true,                                                                       // RFC 9396
-	"dpop_jkt":                true,                                                                       // RFC 9449
+	ParamDPoPJKT:              true,                                                                       // RFC 9449
 	"response_mode":           true, "nonce": true, "display": true, ParamPrompt: true, ParamMaxAge: true, // OpenID Connect
 	"ui_locales": true, "claims_locales": true, "id_token_hint": true, "login_hint": true, "acr_values": true,
 	ParamClaims: true, "registration": true,

@@ -25,7 +25,7 @@ import (
 // AssertionType is the client_assertion_type of RFC 7523.
 const AssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
-// Signer makes a client's assertions.
+// Signer makes what a client signs.
 type Signer struct {
 	Algorithm string
 	KeyID     string // empty: none
