@@ -89,14 +89,6 @@ func TestAnUnknownNameIsNotRepeated(t *testing.T) {
 	}
 }
 
-func TestADPoPProofIsIgnored(t *testing.T) {
-	t.Parallel()
-	g := harness.Start(t, harness.Setup{})
-	if res := pushOf(t, g, harness.Form().Encode(), asWeb, setHeader("DPoP", "no.jwt.at-all")); res.Status != 201 {
-		t.Errorf("%d %s", res.Status, res.Body)
-	}
-}
-
 func TestARedirectURIAtTheGatewaysOwnOriginIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
