@@ -31,7 +31,7 @@ func (s *Server) bindToKey(r *http.Request, params oauth.Params) (*dpop.Proof, o
 	switch params.Get(oauth.ParamDPoPJKT) {
 	case proof.Thumbprint:
 		return proof, params, nil
-	case "":
+	case "": // an empty one is none
 		others := slices.DeleteFunc(slices.Clone(params), func(p oauth.Param) bool { return p.Name == oauth.ParamDPoPJKT })
 		return proof, append(others, oauth.Param{Name: oauth.ParamDPoPJKT, Value: proof.Thumbprint}), nil
 	}

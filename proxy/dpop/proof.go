@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -101,8 +100,8 @@ func checkClaims(token *jwt.Token, r Request) (*Proof, error) {
 		return nil, errors.New("has a key in its header that has no thumbprint")
 	}
 	p := &Proof{Thumbprint: base64.RawURLEncoding.EncodeToString(sum)}
-	// No two lists give one name: a thumbprint has no blank, and the second part has its length before it.
-	p.ID = "dpop " + p.Thumbprint + " " + strconv.Itoa(len(endpoint)) + ":" + endpoint + " " + id
+	// No two lists give one name: a thumbprint and a URI have no blank.
+	p.ID = "dpop " + p.Thumbprint + " " + endpoint + " " + id
 	return p, nil
 }
 

@@ -278,7 +278,7 @@ func TestAProofIsNamedByItsKeyItsTargetAndItsID(t *testing.T) {
 		}
 	}
 	all := []string{one, id(es256, endpoint, "jti", "2"), id(other, endpoint, "jti", "1"), id(es256, "https://as.example/other", "jti", "1"),
-		id(es256, "https://as.example/other", "jti", "/par 1"), id(es256, endpoint, "jti", "1 1")}
+		id(es256, "https://as.example/pas", "jti", "1"), id(es256, endpoint, "jti", "1 1")}
 	if slices.Sort(all); len(slices.Compact(slices.Clone(all))) != len(all) {
 		t.Errorf("two proofs have one name: %q", all)
 	}

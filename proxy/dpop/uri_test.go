@@ -43,6 +43,7 @@ func TestTargetsAreComparedAsURIs(t *testing.T) {
 		{endpoint, "https:as.example/par", false},
 		{endpoint, "https:///as.example/par", false},
 		{endpoint, "https://as.e\u017fample/par", false},
+		{"https://k.example/par", "https://\u212a.example/par", false},
 		{endpoint, " https://as.example/par", false},
 		{endpoint, "https://as.example/par ", false},
 		{endpoint, "https://as.example/par\x00", false},
