@@ -102,12 +102,14 @@ func (r Rules) checkTimes(token *jwt.Token) (expires time.Time, err error) {
 	if err != nil {
 		return expires, err
 	}
+	if times.Expires == nil {
+		return expires, errors.New("has no exp")
+	}
+	expires = time.UnixMilli(int64(*times.Expires * 1000))
 	now, life := jwt.Seconds(r.Now), maxLife.Seconds()
 	ahead := now + aheadBy.Seconds()
 	switch exp, nbf := times.Expires, times.NotBefore; {
-	case exp == nil:
-		err = errors.New("has no exp")
-	case *exp < now+1:
+	case expires.Before(r.Now.Add(time.Second)):
 		err = errors.New("has expired")
 	case *exp > ahead+life:
 		err = fmt.Errorf("has an exp that is more than %d minutes ahead", maxLife/time.Minute)
@@ -123,8 +125,5 @@ func (r Rules) checkTimes(token *jwt.Token) (expires time.Time, err error) {
 	case *nbf < now-life:
 		err = fmt.Errorf("has an nbf that is more than %d minutes old", maxLife/time.Minute)
 	}
-	if err != nil {
-		return expires, err
-	}
-	return time.UnixMilli(int64(*times.Expires * 1000)), nil
+	return expires, err
 }

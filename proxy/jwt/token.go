@@ -144,6 +144,8 @@ func parseObject(raw []byte) (Object, error) {
 		return nil, fmt.Errorf("nested more than %d times", maxDepth)
 	case !utf8.Valid(raw) || josejson.Unmarshal(raw, &object) != nil || object == nil || decoder.Decode(&all) != nil:
 		return nil, errors.New("not a JSON object without repetitions")
+	case hasHalfPair(raw):
+		return nil, errors.New("not Unicode: there is half of a surrogate pair")
 	}
 	return object, nil
 }

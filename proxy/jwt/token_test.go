@@ -42,6 +42,22 @@ func TestNestingIsBounded(t *testing.T) {
 	}
 }
 
+func TestHalfOfASurrogatePairIsRefusedAtAnyDepth(t *testing.T) {
+	t.Parallel()
+	for text, right := range map[string]bool{
+		`\ud83d\ude00`: true, `\ud83d\uDE00\ud83d\ude00`: true, `\\ud83d`: true, `\\\\ud83d`: true, `\ufffd\ue000\ud7ff`: true, `\"\\u`: true,
+		`\ud83d`: false, `\ude00`: false, `\ude00\ud83d`: false, `\ud83d\ud83d\ude00`: false, `\ud83dx\ude00`: false, `\ud83d\n`: false, `\\\ud83d`: false,
+		`\ud83d\u0041`: false, `\ud83d\\ude00`: false,
+	} {
+		for _, claims := range []string{`{"a":"` + text + `"}`, `{"` + text + `":1}`, `{"a":[{"b":"` + text + `"}]}`} {
+			_, err := jwt.Parse(es256.SignText(claims), kind)
+			if right && err != nil || !right && (err == nil || err.Error() != "has claims that are not Unicode: there is half of a surrogate pair") {
+				t.Errorf("%s: %v", claims, err)
+			}
+		}
+	}
+}
+
 func TestEitherNameOfEdDSAVerifies(t *testing.T) {
 	t.Parallel()
 	keys, problems, err := jwt.ParseKeys([]byte(harness.KeySet(ed)))
