@@ -1,7 +1,7 @@
 // Package config is the environment of the program, typed. It reads nothing but the list of variables it is given
 // and the files that those name, and it builds nothing: no connection, no listener, no client list.
 //
-//	parse (config.go, environ.go, types.go) ──▶ check (validate.go, urls.go, unbuilt.go, names.go) ──▶ the program builds
+//	parse (config.go, environ.go, types.go) ──▶ check (validate.go, profile.go, urls.go, unbuilt.go, names.go) ──▶ the program builds
 //
 // Every problem is reported at once and in the names of the variables (Problems). The comments and the help texts of
 // Config are the manual: `pargate help env` and the README's table are made from them (help.go).
@@ -82,7 +82,7 @@ type Config struct {
 	// PARMaxBytes is the largest body of a push, in bytes.
 	PARMaxBytes Bytes `env:"PAR_MAX_BYTES" envDefault:"64KiB" help:"Largest body of a push, 1KiB to 1MiB."`
 	// Profile is a set of stricter rules. Empty means none.
-	Profile string `env:"PROFILE" unset:"none" help:"fapi2 turns on what the FAPI 2.0 security profile demands."`
+	Profile Profile `env:"PROFILE" unset:"none" help:"fapi2 holds clients and their requests to the FAPI 2.0 security profile; pargate check lists what that changes."`
 	// ClientCertHeader is the header in which a trusted proxy hands on the client's certificate. Empty means none.
 	ClientCertHeader string `env:"CLIENT_CERT_HEADER" unset:"none" help:"Header in which a proxy in TRUSTED_PROXIES hands on the client's certificate: as RFC 9440 has it, or as percent-encoded PEM (nginx's $ssl_client_escaped_cert)."`
 

@@ -88,6 +88,19 @@ func (v *Audience) UnmarshalText(text []byte) error {
 	return choose(v, text, AudienceRFC9126, AudienceIssuer)
 }
 
+// Profile is a set of stricter rules.
+type Profile string
+
+const (
+	ProfileNone  Profile = ""
+	ProfileFAPI2 Profile = "fapi2" // the FAPI 2.0 Security Profile; Effects lists what it changes
+)
+
+// UnmarshalText reads the name of a profile.
+func (v *Profile) UnmarshalText(text []byte) error {
+	return choose(v, text, ProfileFAPI2)
+}
+
 // RedisMode is the kind of Redis behind REDIS_URL.
 type RedisMode string
 
@@ -114,5 +127,8 @@ func choose[T ~string](v *T, text []byte, all ...T) error {
 		names[i] = string(one)
 	}
 	last := len(names) - 1
+	if last == 0 {
+		return fmt.Errorf("%s is not %s", quote(string(text)), names[0])
+	}
 	return fmt.Errorf("%s is not one of %s and %s", quote(string(text)), strings.Join(names[:last], ", "), names[last])
 }

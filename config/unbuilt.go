@@ -18,7 +18,6 @@ type missing struct {
 // notBuilt is everything of that kind: who builds it deletes the line.
 var notBuilt = []missing{
 	{"LISTEN_ADDR", socketPrefix, func(v string) bool { return !strings.HasPrefix(v, socketPrefix) }},
-	{"PROFILE", "", nil},
 	{"REDIS_MODE", "sentinel and cluster", only("auto", "standalone")},
 	{"REDIS_CA_FILE", "", nil},
 	{"REDIS_CERT_FILE", "", nil},

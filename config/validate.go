@@ -49,6 +49,7 @@ func (c *checker) sort(settings []Setting) {
 
 // dependentDefaults fills in what is unset and depends on another setting.
 func (c *checker) dependentDefaults() {
+	c.profile()
 	if c.cfg.UpstreamAuthorizeMethod == MethodPost && !c.env.isSet("UPSTREAM_MAX_REQUEST") {
 		c.cfg.UpstreamMaxRequest = c.cfg.PARMaxBytes
 	}

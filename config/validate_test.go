@@ -13,12 +13,12 @@ func TestTextOfAllProblemsAtOnce(t *testing.T) {
 	t.Parallel()
 	_, _, err := config.Load([]string{
 		"UPSTREAM_URL=localhost:9998", "TRUSTED_PROXYS=10.0.0.0/8", "REDIS_URL=redis://r:6379", "REDIS_PASSWORD=hunter2",
-		"REDIS_PASSWORD_FILE=/run/secrets/redis", "PAR_TTL=10m", "PARGATE_PROFILE=fapi2", "TRUSTED_PROXIES=nope",
+		"REDIS_PASSWORD_FILE=/run/secrets/redis", "PAR_TTL=10m", "PARGATE_PROFILE=fapi1", "TRUSTED_PROXIES=nope",
 	})
 	const want = `  UPSTREAM_URL      "localhost:9998" has no scheme; did you mean http://localhost:9998 ?
   PAR_TTL           10m is outside 5s to 599s
   TRUSTED_PROXIES   "nope" is neither an IP address nor a CIDR range such as 10.0.0.0/8
-  PARGATE_PROFILE   is not built yet; unset it
+  PARGATE_PROFILE   "fapi1" is not fapi2
   REDIS_PASSWORD    and REDIS_PASSWORD_FILE are both set; keep one
   TRUSTED_PROXYS    is not a setting; did you mean TRUSTED_PROXIES ?`
 	if err == nil || err.Error() != want {
@@ -216,7 +216,6 @@ func TestRedis(t *testing.T) {
 func TestUnbuiltSettingsAreRefused(t *testing.T) {
 	t.Parallel()
 	for set, what := range map[string]string{
-		"PROFILE=fapi2":       "is",
 		"REDIS_MODE=sentinel": "sentinel and cluster are", "REDIS_MODE=cluster": "sentinel and cluster are", "REDIS_CA_FILE=x": "is",
 		"REDIS_CERT_FILE=x": "is", "REDIS_KEY_FILE=x": "is", "REDIS_WAIT_REPLICAS=1": "is",
 		"LISTEN_ADDR=unix:/run/x":              "unix: is",

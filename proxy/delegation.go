@@ -23,7 +23,7 @@ const (
 func (s *Server) newClientAuth(transport http.RoundTripper) (authenticator, error) {
 	source := func(ctx context.Context) string { return exchangeIn(ctx).origin.network() }
 	file, err := client.NewAuthenticator(client.Options{
-		Clients: s.Clients, Marks: s.Store, Log: s.Log, Audience: s.Audience, Roots: s.ClientRoots,
+		Clients: s.Clients, Marks: s.Store, Log: s.Log, Audience: s.Audience, Algorithms: s.signingAlgorithms(), Roots: s.ClientRoots,
 		AllowPrivateKeySets: s.AllowPrivateKeySets, KeySetRoots: s.KeySetRoots, Now: s.Now, Source: source,
 	})
 	s.signatures = file
@@ -37,7 +37,7 @@ func (s *Server) newClientAuth(transport http.RoundTripper) (authenticator, erro
 			if c := s.Clients.Lookup(clientID); c != nil && c.Audience != "" {
 				audience = c.Audience
 			}
-			return audience.CheckClaims(assertion, exchangeIn(ctx).endpoints.asServer(), s.Now())
+			return audience.CheckClaims(assertion, s.signingAlgorithms(), exchangeIn(ctx).endpoints.asServer(), s.Now())
 		},
 		Mark: func(ctx context.Context, id string, life time.Duration) (bool, error) {
 			return s.Store.Mark(ctx, exchangeIn(ctx).endpoints.issuer+" "+id, life) // a store may serve several issuers

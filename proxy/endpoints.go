@@ -23,6 +23,7 @@ type endpoints struct {
 	native         string            // the upstream's own push endpoint, when it has one
 	oidc, oauth    *patched          // nil: passed through
 	source         string            // for the log: where this was learned
+	warnings       []string          // what its metadata makes one expect trouble of; nil: nothing
 }
 
 // patched is a metadata document as clients get it.

@@ -139,8 +139,9 @@ type authenticator interface {
 // names take nobody's place.
 func (s *Server) authenticate(r *http.Request, cred client.Credentials) (*client.Client, error) {
 	name := ""
-	if c := s.Clients.Identify(cred); c != nil {
-		name = c.ID
+	listed := s.Clients.Identify(cred)
+	if listed != nil {
+		name = listed.ID
 	}
 	if ok, wait := s.limiter.allow(name, exchangeOf(r).origin.network()); !ok {
 		return nil, oauth.TooManyRequests(wait)
@@ -150,6 +151,9 @@ func (s *Server) authenticate(r *http.Request, cred client.Credentials) (*client
 		s.Log.Info("a client's certificate is unreadable", zap.String("request_id", exchangeOf(r).id), zap.Error(err))
 	}
 	cred.Certificate = certificate
+	if err := s.checkMethod(cred, listed); err != nil {
+		return nil, err
+	}
 	e := exchangeOf(r).endpoints
 	return s.clientAuth.Authenticate(r.Context(), cred, e.asServer())
 }

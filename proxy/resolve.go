@@ -27,6 +27,9 @@ type policy struct {
 	patchMetadata bool
 	requirePAR    bool // of every client
 	advertiseISS  bool // in the metadata
+	fapi          bool
+
+	openedAlgorithms func() []string // of request objects, at present; nil when none are opened
 }
 
 // guessPushPath is where pushes go as long as nothing is known but the settings.
@@ -56,6 +59,7 @@ func (i Issuer) resolve(oidc, oauth *document, pol policy) (*endpoints, error) {
 			e.proofs = doc.ProofAlgorithms
 		}
 	}
+	e.warnings = pol.warnings(e, found...)
 	issuerPath := strings.TrimSuffix(issuer.EscapedPath(), "/")
 	exact, err := i.place(e, issuerPath, found...)
 	if err != nil {
@@ -71,7 +75,7 @@ func (i Issuer) resolve(oidc, oauth *document, pol policy) (*endpoints, error) {
 }
 
 // resolveStatic makes endpoints for an upstream that publishes no metadata.
-func (i Issuer) resolveStatic() (*endpoints, error) {
+func (i Issuer) resolveStatic(pol policy) (*endpoints, error) {
 	var missing []string
 	if i.PublicURL == nil {
 		missing = append(missing, "PUBLIC_URL")
@@ -86,6 +90,7 @@ func (i Issuer) resolveStatic() (*endpoints, error) {
 		return nil, fmt.Errorf("%w under %s; set %s", errNoMetadata, i.UpstreamURL, strings.Join(missing, ", "))
 	}
 	e := &endpoints{issuer: strings.TrimSuffix(i.PublicURL.String(), "/"), public: originURL(i.PublicURL), source: "settings"}
+	e.warnings = pol.warnings(e)
 	exact, err := i.place(e, strings.TrimSuffix(i.PublicURL.EscapedPath(), "/"))
 	e.places = newPaths(exact)
 	return e, err
@@ -185,7 +190,7 @@ func (e *endpoints) patch(exact map[string]place, issuerPath string, oidc, oauth
 }
 
 func (e *endpoints) patchOne(doc *document, pol policy) (*patched, error) {
-	body, err := rewrite.Metadata(doc.raw, rewrite.MetadataPatch{PushEndpoint: e.pushURL(), RequirePAR: pol.requirePAR, AdvertiseIssuer: pol.advertiseISS})
+	body, err := rewrite.Metadata(doc.raw, pol.patch(e.pushURL()))
 	if err != nil {
 		return nil, fmt.Errorf("the metadata at %s: %w", doc.path, err)
 	}

@@ -105,14 +105,14 @@ func (r *reply) onTrip() bool {
 }
 
 // keepForms keeps a form that was posted in the flow, which may hold a password, at this origin: 307 and 308 would make
-// the browser post it again to where it is sent (RFC 9700 §4.12).
+// the browser post it again to where it is sent (RFC 9700 §4.12). FAPI 2.0 wants neither wherever it leads.
 func (r *reply) keepForms() {
 	posted := r.Request.Method == http.MethodPost && (r.StatusCode == http.StatusTemporaryRedirect || r.StatusCode == http.StatusPermanentRedirect)
 	if !posted {
 		return
 	}
 	location := rewrite.Resolve(r.x.endpoints.public, r.x.path, r.Header.Get("Location"))
-	if target, err := url.Parse(location); err != nil || !sameOrigin(target, r.x.endpoints.public) {
+	if target, err := url.Parse(location); r.server.FAPI || err != nil || !sameOrigin(target, r.x.endpoints.public) {
 		r.StatusCode, r.Status = http.StatusSeeOther, "303 See Other"
 	}
 }

@@ -37,6 +37,11 @@ type Options struct {
 	Delegation  Delegation // which clients the upstream is asked about; zero means none
 	ProbeAccept []string   // error codes at the upstream's token endpoint that say as much as invalid_grant; nil: none
 
+	// FAPI holds clients and their requests to the FAPI 2.0 Security Profile (fapi.go). It implies client.AudienceIssuer,
+	// PARRequired, AddIssuer and Advertise, and wants Clients that were read under it (client.Rules). False: what the other
+	// fields say.
+	FAPI bool
+
 	PARRequired   bool          // of every client; a client may require it for itself
 	PushLifetime  time.Duration // expires_in, in whole seconds; zero means 60 s
 	FlowLifetime  time.Duration // how long a login may take, and the cookie's life; zero means 30 min
@@ -86,6 +91,12 @@ func New(o Options) (*Server, error) {
 		return nil, errors.New("proxy: no store")
 	}
 	o.setDefaults()
+	switch {
+	case o.FAPI && !o.Clients.HoldsFAPI():
+		return nil, errors.New("proxy: the client file was not read under the FAPI profile")
+	case o.FAPI && o.PushLifetime >= 600*time.Second: // FAPI 2.0 Security Profile §5.3.2.2
+		return nil, errors.New("proxy: a request_uri lives less than 600 s under the FAPI profile")
+	}
 	s := &Server{Options: o, proxies: o.TrustedProxies, limiter: newLimiter(o.PushRate, o.Now), hop: rand.Text()}
 	resume := map[string]bool{}
 	for _, name := range append([]string{"login_verifier", "consent_verifier", "g_continue"}, o.ResumeParams...) {
@@ -105,7 +116,8 @@ func New(o Options) (*Server, error) {
 	}
 	s.upstream = &upstream{
 		issuer: o.Issuer,
-		policy: policy{patchMetadata: o.PatchMetadata, requirePAR: o.PARRequired, advertiseISS: o.AddIssuer && o.Advertise},
+		policy: policy{patchMetadata: o.PatchMetadata, requirePAR: o.PARRequired, advertiseISS: o.AddIssuer && o.Advertise,
+			fapi: o.FAPI, openedAlgorithms: s.openedAlgorithms},
 		client: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 		hop:    s.hop,
 		log:    o.Log,
@@ -121,6 +133,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Clients == nil {
 		o.Clients = new(client.Registry)
+	}
+	if o.FAPI {
+		o.Audience, o.PARRequired, o.AddIssuer, o.Advertise = client.AudienceIssuer, true, true, true
 	}
 	if o.Audience == "" {
 		o.Audience = client.AudienceRFC9126

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -118,7 +119,7 @@ func (u *upstream) read(ctx context.Context) (*endpoints, error) {
 	}
 	oidc, oauth, err := u.fetchDocuments(ctx, public)
 	if errors.Is(err, errNoMetadata) {
-		return u.issuer.resolveStatic()
+		return u.issuer.resolveStatic(u.policy)
 	}
 	if err != nil {
 		return nil, err
@@ -144,6 +145,9 @@ func (u *upstream) announce(e *endpoints) {
 	if e.push != "" {
 		fields = append(fields, zap.String("push", e.pushURL()))
 	}
+	if warnings := u.warnings(e); warnings != nil {
+		fields = append(fields, zap.String("warning", strings.Join(warnings, "; ")))
+	}
 	if e.native != "" {
 		if u.policy.requirePAR {
 			fields = append(fields, zap.String("note", "with PAR_REQUIRED its own references are refused; requests must be pushed here"))
@@ -152,10 +156,15 @@ func (u *upstream) announce(e *endpoints) {
 			append(fields, zap.String("upstream_push", e.native))...)
 		return
 	}
-	if u.issuer.PublicURL == nil && sameOrigin(e.public, u.issuer.UpstreamURL) {
-		fields = append(fields, zap.String("warning", goesAround))
-	}
 	u.say("", "upstream is known", fields...)
+}
+
+// warnings are about what was learned.
+func (u *upstream) warnings(e *endpoints) []string {
+	if u.issuer.PublicURL == nil && sameOrigin(e.public, u.issuer.UpstreamURL) {
+		return append([]string{goesAround}, e.warnings...)
+	}
+	return e.warnings
 }
 
 // goesAround: an authorization server that calls itself by the address at which the gateway reaches it sends everybody
@@ -169,7 +178,7 @@ func (u *upstream) say(status, message string, fields ...zap.Field) {
 	u.status = status
 	news := message + "\x00" + status
 	if e := u.known(); e != nil {
-		news += fmt.Sprint(e.authorize, e.push, e.native)
+		news += fmt.Sprint(e.authorize, e.push, e.native, e.warnings)
 	}
 	if news == u.logged {
 		return
@@ -188,7 +197,7 @@ type Discovery struct {
 	Authorize  []string // protected paths
 	Push       string   // the push endpoint's URL; empty when the upstream's own has its path
 	NativePush string   // the upstream's own push endpoint; empty when it has none
-	Warning    string   // what is wrong with it; empty: nothing
+	Warnings   []string // what is wrong with it; nil: nothing
 }
 
 // String describes the discovery in a line.
@@ -209,10 +218,7 @@ func (s *Server) Discover(ctx context.Context) (Discovery, error) {
 	if err != nil {
 		return Discovery{}, fmt.Errorf("upstream: %w", err)
 	}
-	d := Discovery{Issuer: e.issuer, Authorize: e.authorize, NativePush: e.native}
-	if s.Issuer.PublicURL == nil && sameOrigin(e.public, s.Issuer.UpstreamURL) {
-		d.Warning = goesAround
-	}
+	d := Discovery{Issuer: e.issuer, Authorize: e.authorize, NativePush: e.native, Warnings: s.upstream.warnings(e)}
 	if e.push != "" {
 		d.Push = e.pushURL()
 	}

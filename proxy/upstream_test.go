@@ -34,7 +34,7 @@ func TestARefreshNeverTakesProtectionAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	core, logs := observer.New(zap.InfoLevel)
-	u := &upstream{issuer: Issuer{UpstreamURL: address}, client: server.Client(), log: zap.New(core), policy: policy{patchMetadata: true}}
+	u := &upstream{issuer: Issuer{UpstreamURL: address}, client: server.Client(), log: zap.New(core), policy: policy{patchMetadata: true, openedAlgorithms: func() []string { return nil }}}
 
 	for _, step := range []struct {
 		name     string

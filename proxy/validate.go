@@ -80,6 +80,9 @@ func (p *pushed) checkResponseType() error {
 			return oauth.UnsupportedResponseType("response_type is none that exists")
 		}
 	}
+	if p.server.FAPI && value != "code" {
+		return oauth.UnsupportedResponseType("response_type must be code")
+	}
 	if p.client.ResponseTypes == nil {
 		return nil
 	}
@@ -109,6 +112,8 @@ func (p *pushed) checkRedirectURI() error {
 	uri := p.params.Get(oauth.ParamRedirectURI)
 	isOpenID := slices.Contains(strings.Fields(p.params.Get(oauth.ParamScope)), "openid")
 	switch {
+	case uri == "" && p.server.FAPI:
+		return oauth.InvalidRequest("redirect_uri is missing")
 	case uri == "" && isOpenID:
 		return oauth.InvalidRequest("redirect_uri is missing; OpenID Connect requires it")
 	case p.redirectURI() == "":
@@ -124,6 +129,8 @@ func (p *pushed) checkRedirectURI() error {
 		return oauth.InvalidRequest("redirect_uri has a scheme that is no application's")
 	case (u.Scheme == "http" || u.Scheme == "https") && u.Host == "" || u.User != nil:
 		return oauth.InvalidRequest("redirect_uri has no plain host")
+	case p.server.FAPI && !isSecureRedirect(u):
+		return oauth.InvalidRequest("redirect_uri is neither https nor on a loopback address")
 	case rewrite.HasResponseName(u.RawQuery):
 		return oauth.InvalidRequest("redirect_uri has a parameter in its query that belongs to the response")
 	}
@@ -171,13 +178,17 @@ func (p *pushed) checkScope() error {
 var challengePattern = regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}$`)
 
 // checkPKCE looks at the shape (RFC 7636 §4.2, §4.3), and requires it of public clients, who have nothing else
-// (RFC 9700 §2.1.1).
+// (RFC 9700 §2.1.1). FAPI 2.0 requires it of all, by S256.
 func (p *pushed) checkPKCE() error {
 	challenge, method := p.params.Get(oauth.ParamCodeChallenge), p.params.Get(oauth.ParamCodeChallengeMethod)
 	issuesCode := slices.Contains(strings.Fields(p.params.Get(oauth.ParamResponseType)), "code")
 	switch {
 	case challenge == "" && method != "":
 		return oauth.InvalidRequest("code_challenge_method without code_challenge")
+	case challenge == "" && p.server.FAPI:
+		return oauth.InvalidRequest("code_challenge is missing; every client must use PKCE")
+	case p.server.FAPI && method != "S256": // without a method it is plain (RFC 7636 §4.3)
+		return oauth.InvalidRequest("code_challenge_method must be S256")
 	case challenge == "" && p.client.Public() && issuesCode:
 		return oauth.InvalidRequest("code_challenge is missing; public clients must use PKCE")
 	case challenge == "":

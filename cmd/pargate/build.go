@@ -40,7 +40,7 @@ func build(cfg *config.Config, log *zap.Logger) (*gateway, error) {
 	}
 	var err error
 	if cfg.ClientsFile != "" {
-		g.clients, err = client.LoadWithout(cfg.ClientsFile, methodsWithout(cfg))
+		g.clients, err = client.LoadUnder(cfg.ClientsFile, client.Rules{Without: methodsWithout(cfg), FAPI: cfg.Profile == config.ProfileFAPI2})
 		note("CLIENTS_FILE", err)
 	}
 	roots, err := certificates(cfg.UpstreamCAFile, systemPool())
@@ -65,7 +65,7 @@ func build(cfg *config.Config, log *zap.Logger) (*gateway, error) {
 		Store: store, Clients: g.clients, Log: log,
 		Delegation: delegations[cfg.ClientAuth], ProbeAccept: cfg.ProbeAccept,
 		Audience: client.Audience(cfg.AssertionAudience), ClientRoots: clientRoots, ClientCertHeader: cfg.ClientCertHeader,
-		PARRequired: cfg.PARRequired, PushLifetime: cfg.PARTTL, FlowLifetime: cfg.FlowTTL,
+		FAPI: cfg.Profile == config.ProfileFAPI2, PARRequired: cfg.PARRequired, PushLifetime: cfg.PARTTL, FlowLifetime: cfg.FlowTTL,
 		MaxPushBytes: int64(cfg.PARMaxBytes), MaxQueryBytes: int64(cfg.UpstreamMaxRequest), PushRate: float64(cfg.RateLimit), CORSOrigins: cfg.CORSOrigins,
 		PatchMetadata: cfg.MetadataPatch, AddIssuer: cfg.ResponseISS != config.ISSOff,
 		Advertise: cfg.ResponseISS == config.ISSAdvertise, ResumeParams: cfg.ResumeParams, AuthorizeByPOST: cfg.UpstreamAuthorizeMethod == config.MethodPost,

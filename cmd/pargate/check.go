@@ -42,6 +42,9 @@ func check(ctx context.Context, args []string, p program) int {
 	}
 	defer g.server.Store.Close()
 	fmt.Fprintln(p.stdout, "ok    the configuration is valid")
+	for _, effect := range cfg.Profile.Effects() {
+		fmt.Fprintf(p.stdout, "ok    PROFILE=%s, %s: %s\n", cfg.Profile, effect.Name, effect.Text)
+	}
 	if !connect {
 		return exitOK
 	}
@@ -63,8 +66,8 @@ func checkConnections(ctx context.Context, g *gateway, p program) int {
 	}
 	found, upstreamErr := g.server.Discover(asking)
 	report(upstreamErr, "upstream: "+found.String())
-	if found.Warning != "" {
-		fmt.Fprintf(p.stdout, "warn  %s\n", found.Warning)
+	for _, warning := range found.Warnings {
+		fmt.Fprintf(p.stdout, "warn  %s\n", warning)
 	}
 	for _, path := range found.Authorize {
 		report(nil, "protected: "+path)

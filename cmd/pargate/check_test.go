@@ -2,9 +2,11 @@ package main
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
+	"pargate/config"
 	"pargate/test/upstream"
 )
 
@@ -86,6 +88,65 @@ func TestCheckComparesTheLimitWithTheSetting(t *testing.T) {
 			t.Parallel()
 			code, stdout, stderr := call(t, []string{refusing(t, c.limit, c.status), "UPSTREAM_MAX_REQUEST=" + c.setting}, "check", "--connect")
 			if code != exitOK || stderr != "" || !strings.HasSuffix(stdout, "\n"+c.want+"\n") {
+				t.Errorf("%d %s%s", code, stdout, stderr)
+			}
+		})
+	}
+}
+
+func TestCheckSaysWhatTheProfileChanges(t *testing.T) {
+	t.Parallel()
+	const environ = "UPSTREAM_URL=http://127.0.0.1:1"
+	_, without, _ := call(t, []string{environ}, "check")
+	code, stdout, stderr := call(t, []string{environ, "PROFILE=fapi2"}, "check")
+	want := without
+	for _, effect := range config.ProfileFAPI2.Effects() {
+		want += "ok    PROFILE=fapi2, " + effect.Name + ": " + effect.Text + "\n"
+	}
+	if code != exitOK || stderr != "" || stdout != want || want == without {
+		t.Errorf("%d %s%s", code, stdout, stderr)
+	}
+}
+
+func TestCheckWarnsOfWhatTheServerLacks(t *testing.T) {
+	t.Parallel()
+	const (
+		pkce   = "warn  PROFILE=fapi2: the authorization server does not advertise PKCE with S256 "
+		bound  = "warn  PROFILE=fapi2: the authorization server advertises neither DPoP nor certificate-bound tokens "
+		native = "warn  PROFILE=fapi2: the authorization server offers PAR itself, so its metadata is left alone"
+		signed = "warn  the authorization server says require_signed_request_object in its metadata"
+		all    = `,"code_challenge_methods_supported":["plain","S256"],"dpop_signing_alg_values_supported":["ES256"]`
+	)
+	for _, c := range []struct {
+		name, members, profile string
+		want                   []string
+	}{
+		{"nothing of it, and no profile", "", "", nil},
+		{"nothing of it", "", "fapi2", []string{pkce, bound}},
+		{"PKCE and DPoP", all, "fapi2", nil},
+		{"certificates", `,"code_challenge_methods_supported":["S256"],"tls_client_certificate_bound_access_tokens":true`, "fapi2", nil},
+		{"PKCE by plain, and no certificates", `,"code_challenge_methods_supported":["plain"],"tls_client_certificate_bound_access_tokens":false`, "fapi2", []string{pkce, bound}},
+		{"lists that are none", `,"code_challenge_methods_supported":"S256","dpop_signing_alg_values_supported":[]`, "fapi2", []string{pkce, bound}},
+		{"signed objects alone", `,"require_signed_request_object":true`, "", []string{signed}},
+		{"signed objects or not", `,"require_signed_request_object":false`, "", nil},
+		{"signed objects alone, with the profile", all + `,"require_signed_request_object":true`, "fapi2", []string{signed}},
+		{"PAR of its own", all + `,"pushed_authorization_request_endpoint":"https://login.example/own"`, "fapi2", []string{native}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			up := upstream.New(t, func(r *upstream.Recorder) {
+				r.Issuer = "https://login.example"
+				r.Metadata = map[string]string{"/.well-known/openid-configuration": r.Document(c.members)}
+			})
+			code, stdout, stderr := call(t, []string{"UPSTREAM_URL=" + up.URL, "PROFILE=" + c.profile}, "check", "--connect")
+			var got []string
+			for line := range strings.Lines(stdout) {
+				if strings.HasPrefix(line, "warn  PROFILE") || strings.HasPrefix(line, "warn  the authorization server") {
+					got = append(got, line)
+				}
+			}
+			same := slices.EqualFunc(got, c.want, func(line, want string) bool { return strings.HasPrefix(line, want) })
+			if code != exitOK || stderr != "" || !same {
 				t.Errorf("%d %s%s", code, stdout, stderr)
 			}
 		})

@@ -65,6 +65,7 @@ var wiredElsewhere = map[string]string{
 	"REDIS_PASSWORD":            "the same",
 	"REDIS_KEY_PREFIX":          "the same",
 	"REDIS_MODE":                "TestSettingsWithOneValueAreTaken",
+	"PROFILE":                   "TestTheProfileSetsAllThatItImplies, TestTheClientFileIsHeldToTheProfile",
 	"SHUTDOWN_DELAY":            "TestATerminationIsServedThroughItsDelay",
 	"SHUTDOWN_TIMEOUT":          "TestARequestThatNeverEndsIsCutAtTheTimeout",
 	"UPSTREAM_AUTHORIZE_METHOD": "TestByPOSTTheWholePushMayGoUpstream",
@@ -93,7 +94,7 @@ func TestUnsetSettingsMeanTheirDefaults(t *testing.T) {
 		"Issuer.UpstreamURL": "http://127.0.0.1:1", "Issuer.PublicURL": "<nil>", "Issuer.PushPath": "", "Issuer.AuthorizePaths": "[]",
 		"Issuer.TokenPath": "", "Audience": "rfc9126", "ClientCertHeader": "", "ClientRoots": "<nil>", "AllowPrivateKeySets": "false",
 		"KeySetRoots": "<nil>", "Delegation": "1", "ProbeAccept": "[]", "PARRequired": "false", "PushLifetime": "1m0s", "FlowLifetime": "30m0s", "MaxPushBytes": "65536",
-		"MaxQueryBytes": "8192", "PushRate": "50", "CORSOrigins": "[]", "PatchMetadata": "true", "AddIssuer": "true", "Advertise": "false", "AuthorizeByPOST": "false", "DryRun": "false", "ResumeParams": "[]",
+		"MaxQueryBytes": "8192", "PushRate": "50", "CORSOrigins": "[]", "PatchMetadata": "true", "AddIssuer": "true", "Advertise": "false", "AuthorizeByPOST": "false", "DryRun": "false", "FAPI": "false", "ResumeParams": "[]",
 		"TrustedProxies": "[]", "UpstreamTimeout": "30s", "BodyTimeout": "10s", "UpstreamRoots": "<nil>",
 	}
 	if got := options(t); !maps.Equal(got, want) {
@@ -122,6 +123,32 @@ func collect(into map[string]string, prefix string, v reflect.Value) {
 			collect(into, name+".", field)
 		case !slices.Contains([]string{"Store", "Clients", "Log", "Now"}, name): // they are there, and show nothing here
 			into[name] = fmt.Sprint(field.Interface())
+		}
+	}
+}
+
+func TestTheProfileSetsAllThatItImplies(t *testing.T) {
+	t.Parallel()
+	want := options(t)
+	for field, value := range map[string]string{"FAPI": "true", "Audience": "issuer", "PARRequired": "true", "Advertise": "true"} {
+		want[field] = value
+	}
+	if got := options(t, "PROFILE=fapi2"); !maps.Equal(got, want) {
+		t.Errorf("got %v\nwant %v", got, want)
+	}
+}
+
+func TestTheClientFileIsHeldToTheProfile(t *testing.T) {
+	t.Parallel()
+	const method = `client 1 \("web"\): token_endpoint_auth_method client_secret_basic is not allowed with PROFILE=fapi2; use private_key_jwt`
+	environ := []string{"UPSTREAM_URL=http://127.0.0.1:1", "CLIENTS_FILE=" + writeFile(t, `[{"client_id": "web", "client_secret": "s3cret"}]`)}
+	if code, _, stderr := call(t, environ, "check"); code != exitOK {
+		t.Errorf("without it: %d %s", code, stderr)
+	}
+	for _, verb := range []string{"check", "serve"} {
+		code, _, stderr := call(t, append(environ, "PROFILE=fapi2"), verb)
+		if code != exitConfig || !matchLines(stderr, "CLIENTS_FILE: .*"+method) {
+			t.Errorf("%s: %d %s", verb, code, stderr)
 		}
 	}
 }

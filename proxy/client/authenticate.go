@@ -30,8 +30,9 @@ type Options struct {
 	Marks   marker
 	Log     *zap.Logger // nil: no log
 
-	Audience Audience       // of assertions, where a client has none of its own; empty means AudienceRFC9126
-	Roots    *x509.CertPool // authorities that issue certificates for tls_client_auth; nil: none does
+	Audience   Audience       // of assertions, where a client has none of its own; empty means AudienceRFC9126
+	Algorithms []string       // with which assertions may be signed, by jwt.Canonical's names; nil: all that are known
+	Roots      *x509.CertPool // authorities that issue certificates for tls_client_auth; nil: none does
 
 	Source func(ctx context.Context) string // names the address that a push comes from, where guesses are slowed down; nil: they are not
 
@@ -257,6 +258,9 @@ func (a *Authenticator) worked(what string) {
 func (a *Authenticator) accept(ctx context.Context, c *Client, s *assertion, at Server) error {
 	audience := cmp.Or(c.Audience, a.Audience)
 	a.Log.Debug("client assertion", zap.String("client_id", c.ID), zap.String("algorithm", s.Algorithm), zap.String("audience", s.claims.seen(at)))
+	if err := checkAlgorithm(s, a.Algorithms); err != nil {
+		return err
+	}
 	if !c.mayUse(s) {
 		return oauth.InvalidClient(fmt.Sprintf("client_assertion is signed with %s, but this client is registered for %s",
 			s.Algorithm, cmp.Or(c.SigningAlg, "HS256")), false)
@@ -277,6 +281,14 @@ func (a *Authenticator) accept(ctx context.Context, c *Client, s *assertion, at 
 		return oauth.InvalidClient("client_assertion was used before; make one for each request, with a jti of its own", false)
 	}
 	return nil
+}
+
+// checkAlgorithm refuses an algorithm that is not among the allowed; nil allows all.
+func checkAlgorithm(s *assertion, allowed []string) error {
+	if allowed == nil || slices.Contains(allowed, s.Algorithm) {
+		return nil
+	}
+	return oauth.InvalidClient(fmt.Sprintf("client_assertion is signed with %s; use %s", s.Algorithm, list(allowed)), false)
 }
 
 // mayUse reports whether the algorithm is the client's.

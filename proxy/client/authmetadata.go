@@ -149,12 +149,8 @@ type authCheck struct {
 	problems []error
 }
 
-func (c *authCheck) run(without map[string]string) {
-	for _, method := range c.AuthMethods {
-		if reason, refused := without[method]; refused {
-			c.fail("token_endpoint_auth_method %s %s", method, reason)
-		}
-	}
+func (c *authCheck) run(rules Rules) {
+	rules.apply(c)
 	c.needs([]string{MethodBasic, MethodPost, MethodSecretJWT}, "client_secret")
 	c.needsKeys(MethodPrivateKeyJWT, MethodSelfSignedTLS)
 	c.needs([]string{MethodTLS}, slices.Sorted(maps.Keys(subjectMembers))...)
@@ -172,7 +168,7 @@ func (c *authCheck) run(without map[string]string) {
 		c.secret = hide(secret{digest: kept.digest})
 	}
 	if c.uses(MethodPrivateKeyJWT) {
-		c.checkPrivateKeyJWT()
+		c.checkPrivateKeyJWT(rules.algorithms())
 	}
 	if c.uses(MethodSelfSignedTLS) && c.has("jwks") && !c.broken["jwks"] && len(c.keys) == 0 {
 		c.fail("jwks has no key for %s", MethodSelfSignedTLS)
@@ -249,7 +245,9 @@ func (c *authCheck) checkSecretJWT() {
 	}
 }
 
-func (c *authCheck) checkPrivateKeyJWT() {
+// checkPrivateKeyJWT looks whether the client can sign, with one of the algorithms.
+func (c *authCheck) checkPrivateKeyJWT(algorithms []string) {
+	has := func(k jwt.Key) bool { return slices.ContainsFunc(algorithms, k.Fits) }
 	switch {
 	case c.broken["token_endpoint_auth_signing_alg"]:
 	case jwt.MACBytes(c.SigningAlg) > 0:
@@ -259,6 +257,8 @@ func (c *authCheck) checkPrivateKeyJWT() {
 		c.fail("jwks has no key for %s", c.SigningAlg)
 	case !slices.ContainsFunc(c.keys, jwt.Key.FitsAny):
 		c.fail("jwks has no key for signatures")
+	case !slices.ContainsFunc(c.keys, has):
+		c.fail("jwks has no key for %s", list(algorithms))
 	}
 }
 

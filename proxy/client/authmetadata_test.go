@@ -214,7 +214,7 @@ func TestAMethodThatCannotBeUsedIsRefusedWithItsReason(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "clients.json")
 	content := "[" + entry(method("tls_client_auth"), `"tls_client_auth_san_dns": "app.example"`) + "]"
 	write(t, path, oneClient)
-	r, err := client.LoadWithout(path, map[string]string{"tls_client_auth": "needs a listener"})
+	r, err := client.LoadUnder(path, client.Rules{Without: map[string]string{"tls_client_auth": "needs a listener"}})
 	if err != nil {
 		t.Fatal(err)
 	}

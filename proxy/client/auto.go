@@ -60,12 +60,15 @@ func (a Ask) Authenticate(ctx context.Context, cred Credentials, _ Server) (*Cli
 	return c, nil
 }
 
-// CheckClaims reports what is wrong with the audience or the times of an assertion, as the client is told it. Its
-// signature, and that it is used once, are not looked at.
-func (p Audience) CheckClaims(text string, at Server, now time.Time) error {
+// CheckClaims reports what is wrong with the algorithm, the audience or the times of an assertion, as the client is told
+// it. Nil algorithms allow all. Its signature, and that it is used once, are not looked at.
+func (p Audience) CheckClaims(text string, algorithms []string, at Server, now time.Time) error {
 	s, err := parseAssertion(text)
 	if err != nil {
 		return oauth.InvalidClient("client_assertion "+err.Error(), false)
+	}
+	if err := checkAlgorithm(s, algorithms); err != nil {
+		return err
 	}
 	if !p.takes(s.claims, at) {
 		return p.another(s.claims, at)

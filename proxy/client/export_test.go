@@ -15,7 +15,7 @@ var CheckPublic = checkPublic
 const MaxVerified = maxVerified
 
 // Parse reads a client file.
-func Parse(content []byte) ([]*Client, error) { return parse(content, nil) }
+func Parse(content []byte) ([]*Client, error) { return parse(content, Rules{}) }
 
 // Lacks names what a client of its methods cannot do without, and does not have; empty when there is nothing.
 func (c *Client) Lacks() string {

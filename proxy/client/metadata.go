@@ -45,8 +45,8 @@ var informational = []string{
 	"policy_uri", "post_logout_redirect_uris", "software_id", "software_version", "subject_type", "tos_uri",
 }
 
-// parse reads the client file. Its error names every problem in it. The methods in without cannot be used.
-func parse(content []byte, without map[string]string) ([]*Client, error) {
+// parse reads the client file under the rules. Its error names every problem in it.
+func parse(content []byte, rules Rules) ([]*Client, error) {
 	var entries []json.RawMessage
 	if err := json.Unmarshal(content, &entries); err != nil || entries == nil {
 		return nil, notAnArray(content, err)
@@ -55,7 +55,7 @@ func parse(content []byte, without map[string]string) ([]*Client, error) {
 	var problems []error
 	seen := make(map[string]bool, len(entries))
 	for i, entry := range entries {
-		c, found := parseClient(entry, without)
+		c, found := parseClient(entry, rules)
 		if c.ID != "" && seen[c.ID] {
 			found = append(found, errors.New("client_id is another client's too"))
 		}
@@ -79,7 +79,7 @@ func notAnArray(content []byte, err error) error {
 }
 
 // parseClient reads one client, and returns with it every problem that it has.
-func parseClient(raw json.RawMessage, without map[string]string) (c *Client, problems []error) {
+func parseClient(raw json.RawMessage, rules Rules) (c *Client, problems []error) {
 	c = &Client{AuthMethods: []string{MethodBasic}} // RFC 7591 §2: the default
 	entry, problems := readMembers(raw)
 	if entry == nil {
@@ -105,7 +105,7 @@ func parseClient(raw json.RawMessage, without map[string]string) (c *Client, pro
 	}
 	if !broken["token_endpoint_auth_method"] {
 		check := authCheck{Client: c, entry: entry, broken: broken}
-		check.run(without)
+		check.run(rules)
 		problems = append(problems, check.problems...)
 	}
 	return c, problems

@@ -5,10 +5,13 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"pargate/proxy/jwt"
 )
 
 // maxFileSize bounds the client file, in bytes.
@@ -17,7 +20,7 @@ const maxFileSize = 16 << 20
 // Registry is the set of registered clients. It can be replaced while it is in use; the zero value is empty.
 type Registry struct {
 	path    string
-	without map[string]string  // methods that no client can use here, with the reason
+	rules   Rules
 	mu      sync.Mutex         // held by Reload
 	read    *[sha256.Size]byte // digest of the content as last read, also when it was refused; nil: nothing yet
 	current atomic.Pointer[clients]
@@ -32,11 +35,11 @@ type clients struct {
 
 // Load reads the client file at path: a JSON array of client metadata (RFC 7591 §2). The error names every
 // problem.
-func Load(path string) (*Registry, error) { return LoadWithout(path, nil) }
+func Load(path string) (*Registry, error) { return LoadUnder(path, Rules{}) }
 
-// LoadWithout is Load where no client can use some methods, for a reason each. A file with one of them is refused.
-func LoadWithout(path string, methods map[string]string) (*Registry, error) {
-	r := &Registry{path: path, without: methods}
+// LoadUnder is Load under rules, which hold for every later reading too. A file that breaks one is refused.
+func LoadUnder(path string, rules Rules) (*Registry, error) {
+	r := &Registry{path: path, rules: rules}
 	if _, err := r.Reload(); err != nil {
 		return nil, err
 	}
@@ -49,6 +52,23 @@ func (r *Registry) Lookup(id string) *Client {
 		return all.byID[id]
 	}
 	return nil
+}
+
+// HoldsFAPI reports whether every client does what FAPI 2.0 demands of one, now and after each reading.
+func (r *Registry) HoldsFAPI() bool { return r.rules.FAPI || r.path == "" }
+
+// AnyHasKeys reports whether there is a client whose signatures can be verified here.
+func (r *Registry) AnyHasKeys() bool {
+	all := r.current.Load()
+	if all == nil {
+		return false
+	}
+	for _, c := range all.byID {
+		if c.published != nil || slices.ContainsFunc(c.keys, jwt.Key.FitsAny) {
+			return true
+		}
+	}
+	return false
 }
 
 // Identify returns the client that cred names, proven or not; nil when there is none.
@@ -142,7 +162,7 @@ func (r *Registry) Reload() (changed bool, err error) {
 		return false, nil
 	}
 	r.read = &digest
-	list, err := parse(content, r.without)
+	list, err := parse(content, r.rules)
 	if err != nil {
 		return false, fmt.Errorf("client file %s: %w", r.path, err)
 	}

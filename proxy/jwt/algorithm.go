@@ -29,6 +29,9 @@ var withSecret = map[string]int{"HS256": 32, "HS384": 48, "HS512": 64}
 // Asymmetric returns the names of the algorithms with a key pair that are accepted.
 func Asymmetric() []string { return slices.Sorted(maps.Keys(asymmetric)) }
 
+// FAPI returns the names of the algorithms that FAPI 2.0 allows for what clients sign (FAPI 2.0 Security Profile §5.4.1).
+func FAPI() []string { return []string{"PS256", "ES256", edDSA} }
+
 // MACs returns the names of the algorithms with a shared secret that are accepted.
 func MACs() []string { return slices.Sorted(maps.Keys(withSecret)) }
 
