@@ -5,12 +5,17 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+
+	"pargate/proxy/client"
+	"pargate/pushstore"
 )
 
 func TestARefreshNeverTakesProtectionAway(t *testing.T) {
@@ -66,6 +71,52 @@ func TestARefreshNeverTakesProtectionAway(t *testing.T) {
 		}
 		if n := logs.Len() - before; n != step.lines {
 			t.Errorf("%s: %d log lines, want %d", step.name, n, step.lines)
+		}
+	}
+}
+
+func TestEachRefreshSeesTheClientsThatAreThere(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.URL.Path, oidcWellKnown) {
+			http.NotFound(w, r)
+			return
+		}
+		fmt.Fprint(w, `{"issuer":"https://as.example","authorization_endpoint":"https://as.example/authorize"}`)
+	}))
+	defer server.Close()
+	address, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "clients.json")
+	write := func(clients string) {
+		if err := os.WriteFile(file, []byte(clients), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(`[]`)
+	clients, err := client.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := New(Options{Issuer: Issuer{UpstreamURL: address}, Store: pushstore.NewMemory(pushstore.MemoryOptions{}), Clients: clients, PatchMetadata: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	const withKeys = `[{"client_id": "a", "token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "https://app.example/jwks"}]`
+	for _, step := range []struct {
+		clients string
+		opens   bool
+	}{{`[]`, false}, {withKeys, true}, {`[ ]`, false}} {
+		write(step.clients)
+		if _, err := clients.Reload(); err != nil {
+			t.Fatal(err)
+		}
+		s.upstream.refresh(t.Context())
+		if body := string(s.upstream.known().oidc.body); strings.Contains(body, `"request_parameter_supported":true`) != step.opens {
+			t.Errorf("%s: %s", step.clients, body)
 		}
 	}
 }

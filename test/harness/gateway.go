@@ -48,6 +48,7 @@ type Setup struct {
 	Options  func(*proxy.Options)     // changes the gateway's options
 	Store    pushstore.Store          // nil: memory
 	Unknown  bool                     // do not wait until the upstream is known
+	FAPI     bool                     // the FAPI 2.0 profile, for the client file too
 }
 
 // Start starts a gateway that ends with the test, and waits until it knows its upstream.
@@ -85,7 +86,7 @@ func (g *Gateway) serve(t testing.TB, listener net.Listener, setup Setup, upstre
 	}
 	options := proxy.Options{
 		Issuer: proxy.Issuer{UpstreamURL: upstreamURL}, Store: store, Log: zap.New(core),
-		Clients: Registry(t, setup.Clients), PatchMetadata: true, AddIssuer: true,
+		Clients: registryUnder(t, setup.Clients, client.Rules{FAPI: setup.FAPI}), FAPI: setup.FAPI, PatchMetadata: true, AddIssuer: true,
 	}
 	if setup.Options != nil {
 		setup.Options(&options)
@@ -121,15 +122,25 @@ func (g *Gateway) serve(t testing.TB, listener net.Listener, setup Setup, upstre
 // Registry makes a registry out of the text of a client file.
 func Registry(t testing.TB, clients string) *client.Registry {
 	t.Helper()
+	return registryUnder(t, clients, client.Rules{})
+}
+
+func registryUnder(t testing.TB, clients string, rules client.Rules) *client.Registry {
+	t.Helper()
 	if clients == "" {
 		clients = Clients
 	}
-	registry, _ := RegistryFile(t, clients)
+	registry, _ := registryFile(t, clients, rules)
 	return registry
 }
 
 // RegistryFile makes a registry too, and returns with it a function that gives it another text.
 func RegistryFile(t testing.TB, clients string) (*client.Registry, func(clients string)) {
+	t.Helper()
+	return registryFile(t, clients, client.Rules{})
+}
+
+func registryFile(t testing.TB, clients string, rules client.Rules) (*client.Registry, func(clients string)) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "clients.json")
 	write := func(text string) {
@@ -138,7 +149,7 @@ func RegistryFile(t testing.TB, clients string) (*client.Registry, func(clients 
 		}
 	}
 	write(clients)
-	registry, err := client.Load(file)
+	registry, err := client.LoadUnder(file, rules)
 	if err != nil {
 		t.Fatal(err)
 	}
