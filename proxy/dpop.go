@@ -40,9 +40,10 @@ func (s *Server) bindToKey(r *http.Request, params oauth.Params) (*dpop.Proof, o
 
 // proofAlgorithms are those that a proof may be signed with: the upstream's, as far as they are known and allowed here.
 func (s *Server) proofAlgorithms(e *endpoints) (all []string) {
+	allowed := s.signingAlgorithms()
 	for _, name := range jwt.Asymmetric() {
 		isName := func(other string) bool { return jwt.Canonical(other) == name }
-		if slices.ContainsFunc(e.proofs, isName) && (s.ProofAlgorithms == nil || slices.ContainsFunc(s.ProofAlgorithms, isName)) {
+		if slices.ContainsFunc(e.proofs, isName) && (allowed == nil || slices.Contains(allowed, name)) {
 			all = append(all, name)
 		}
 	}

@@ -21,7 +21,7 @@ func (s *Server) signingAlgorithms() []string {
 // openedAlgorithms are those of the request objects that are opened here; nil: none are, as no client has keys here.
 func (s *Server) openedAlgorithms() []string {
 	switch {
-	case !s.Clients.AnyHasKeys():
+	case !s.Clients.AnySigns():
 		return nil
 	case s.FAPI:
 		return jwt.FAPI()

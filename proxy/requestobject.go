@@ -50,7 +50,7 @@ func (s *Server) openObject(ctx context.Context, e *endpoints, c *client.Client,
 		return asked{}, err
 	}
 	now := s.Now()
-	request, err := jar.Open(token, jar.Rules{Issuer: e.issuer, ClientID: c.ID, Now: now})
+	request, err := jar.Open(token, jar.Rules{Issuer: e.issuer, ClientID: c.ID, FAPI: s.FAPI, Now: now})
 	if err != nil {
 		return asked{}, err
 	}

@@ -32,8 +32,6 @@ type Options struct {
 	AllowPrivateKeySets bool            // a jwks_uri may lead to loopback and private addresses
 	KeySetRoots         *x509.CertPool  // authorities for a jwks_uri; nil: the system's
 
-	ProofAlgorithms []string // of DPoP proofs, by the names of RFC 7518 and RFC 8037; nil: all that the upstream and the gateway know
-
 	Delegation  Delegation // which clients the upstream is asked about; zero means none
 	ProbeAccept []string   // error codes at the upstream's token endpoint that say as much as invalid_grant; nil: none
 

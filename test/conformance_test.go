@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"pargate/proxy"
-	"pargate/proxy/client"
 	"pargate/proxy/oauth"
 	"pargate/pushstore"
 	"pargate/test/harness"
@@ -21,10 +20,6 @@ import (
 
 // conformancePrefix begins the name of every module of the OpenID conformance suite for FAPI 2.0.
 const conformancePrefix = "fapi2-security-profile-final-"
-
-// underProfile makes of a gateway one with PROFILE=fapi2. While it is nil there is no such thing, and the modules that need
-// it are left out.
-var underProfile func(*harness.Setup)
 
 // module is one test module of the OpenID conformance suite. It does to the gateway what the suite's does, as far as that
 // is between a client or a browser and the gateway.
@@ -116,7 +111,8 @@ var objectModules = []module{
 	}},
 }
 
-// profileModules and profileObjectModules need PROFILE=fapi2. Here its clients say as little of themselves as they may.
+// profileModules and profileObjectModules are those that only PROFILE=fapi2 passes, since its clients say nothing of
+// themselves here that would have the same effect.
 var (
 	profileModules = []module{
 		{"par-ensure-pkce-required", func(t *testing.T, s *suite) {
@@ -144,21 +140,41 @@ var (
 	}
 )
 
+// dpopModules are those of DPoP. That tokens are bound to the key is the upstream's, and shown with one that can.
+var dpopModules = []module{
+	{"ensure-dpop-auth-code-binding-success", func(t *testing.T, s *suite) {
+		s.wantBoundTo(t, keyDPoP, created(t, s.push(t, s.request("dpop_jkt", keyDPoP.Thumbprint()))))
+	}},
+	{"ensure-dpopproof-at-par-endpoint-binding-success", func(t *testing.T, s *suite) {
+		s.proof = s.prove(keyDPoP)
+		s.wantBoundTo(t, keyDPoP, created(t, s.push(t, s.request())))
+	}},
+	{"ensure-mismatched-dpop-jkt-fails", func(t *testing.T, s *suite) {
+		s.proof = s.prove(keyDPoP)
+		wantPushError(t, s.push(t, s.request("dpop_jkt", keyOther.Thumbprint())), 400, "invalid_dpop_proof")
+	}},
+	{"ensure-dpopproof-with-iat-10seconds-before-succeeds", func(t *testing.T, s *suite) {
+		s.proof = s.prove(keyDPoP, "iat", s.in(-10))
+		s.wantBoundTo(t, keyDPoP, created(t, s.push(t, s.request())))
+	}},
+	{"ensure-dpopproof-with-iat-10seconds-after-succeeds", func(t *testing.T, s *suite) {
+		s.proof = s.prove(keyDPoP, "iat", s.in(10))
+		s.wantBoundTo(t, keyDPoP, created(t, s.push(t, s.request())))
+	}},
+}
+
 func TestFAPI2SecurityProfileModules(t *testing.T) {
 	t.Parallel()
-	runModules(t, false, parModules, authorizationModules)
+	runModules(t, false, parModules, authorizationModules, dpopModules)
 }
 
 func TestFAPI2MessageSigningModules(t *testing.T) {
 	t.Parallel()
-	runModules(t, true, parModules, authorizationModules, objectModules)
+	runModules(t, true, parModules, authorizationModules, objectModules, dpopModules)
 }
 
 func TestFAPI2ModulesOfTheProfile(t *testing.T) {
 	t.Parallel()
-	if underProfile == nil {
-		t.Skip("PROFILE=fapi2 is not built")
-	}
 	runModules(t, true, profileModules, profileObjectModules)
 	t.Run("unsigned", func(t *testing.T) {
 		t.Parallel()
@@ -195,7 +211,8 @@ type suite struct {
 	key     *harness.Signer
 	browser *harness.Browser
 	clock   *clock
-	signed  bool // requests are pushed as request objects, which the clients must do
+	signed  bool   // requests are pushed as request objects, which the clients must do
+	proof   string // DPoP proof that is sent with pushes; empty: none is
 }
 
 func newSuite(t *testing.T, signed bool) *suite {
@@ -210,19 +227,16 @@ func newSuite(t *testing.T, signed bool) *suite {
 			{"client_id": "first", ` + must + `"token_endpoint_auth_method": "private_key_jwt", "redirect_uris": ["` + firstRedirect + `"], "jwks": ` + harness.KeySet(keyFirst, keyRSA) + `},
 			{"client_id": "second", ` + must + `"token_endpoint_auth_method": "private_key_jwt", "redirect_uris": ["` + secondRedirect + `"], "jwks": ` + harness.KeySet(keySecond) + `}
 		]`,
-		Store: pushstore.NewMemory(pushstore.MemoryOptions{Now: s.clock.Now}),
-		Options: func(o *proxy.Options) {
-			o.PARRequired, o.Audience, o.Advertise, o.Now = true, client.AudienceIssuer, true, s.clock.Now
-		},
+		FAPI:    true,
+		Store:   pushstore.NewMemory(pushstore.MemoryOptions{Now: s.clock.Now}),
+		Options: func(o *proxy.Options) { o.Now = s.clock.Now },
 		Upstream: func(r *upstream.Recorder) {
+			knowsDPoP(`["ES256"]`)(r)
 			r.Handlers["/reject"] = func(w http.ResponseWriter, req *http.Request) {
 				w.Header().Set("Location", req.URL.Query().Get("to"))
 				w.WriteHeader(http.StatusFound)
 			}
 		},
-	}
-	if underProfile != nil {
-		underProfile(&setup)
 	}
 	s.Gateway = harness.Start(t, setup)
 	s.browser = harness.NewBrowser(s.URL)
@@ -286,7 +300,25 @@ func (s *suite) pushForm(t *testing.T, form url.Values, assertion ...any) harnes
 	t.Helper()
 	signed := s.key.Sign(harness.Claims(s.id, s.URL, s.clock.Now(), assertion...))
 	form.Set("client_id", s.id)
-	return pushOf(t, s.Gateway, harness.Assert(form, signed).Encode())
+	return pushOf(t, s.Gateway, harness.Assert(form, signed).Encode(), func(r *http.Request) {
+		if s.proof != "" {
+			r.Header.Set("DPoP", s.proof)
+		}
+	})
+}
+
+// prove makes a DPoP proof for a push, with the named changes of its claims.
+func (s *suite) prove(key *harness.Signer, changes ...any) string {
+	return key.Prove(harness.ProofClaims(s.URL+"/par", s.clock.Now(), changes...))
+}
+
+// wantBoundTo checks that the upstream is asked to bind the code to the key.
+func (s *suite) wantBoundTo(t *testing.T, key *harness.Signer, requestURI string) {
+	t.Helper()
+	s.browser.Open(t, s.id, requestURI)
+	if got := s.Upstream.Last().Query().Get("dpop_jkt"); got != key.Thumbprint() {
+		t.Errorf("dpop_jkt is %q, want the thumbprint of the key", got)
+	}
 }
 
 // asForms is a request as a form says it.

@@ -163,6 +163,15 @@ func profileAlgorithms(t *testing.T) {
 		res := with.want(t, algorithm, 401, asserted(key, "cj", with.URL))
 		wantDescription(t, res, "client_assertion is signed with "+algorithm+"; use PS256, ES256 or EdDSA")
 		without.want(t, algorithm+", without the profile", 201, asserted(key, "cj", without.URL))
+
+		signed := func(d *desk) harness.Response {
+			form := asserted(keyCJ, "cj", d.URL)
+			form.Set("request", key.Sign(requestClaims(d.Gateway, "cj")))
+			return pushOf(t, d.Gateway, form.Encode())
+		}
+		wantPushError(t, signed(with), 400, "invalid_request_object")
+		wantDescription(t, signed(with), "the request object is signed with "+algorithm+"; use PS256, ES256 or EdDSA")
+		created(t, signed(without))
 	}
 
 	var asked atomic.Int64

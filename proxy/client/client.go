@@ -66,7 +66,9 @@ func (c *Client) uses(methods ...string) bool {
 func (c *Client) RefusesPlain() bool { return c.RequirePAR || c.RequireSigned }
 
 // Signs reports whether there are keys with which the client's request objects can be verified.
-func (c *Client) Signs() bool { return len(c.keys) > 0 || c.published != nil }
+func (c *Client) Signs() bool {
+	return c.published != nil || slices.ContainsFunc(c.keys, jwt.Key.FitsAny)
+}
 
 // Described returns the members of the client's metadata by which its requests are checked here; what is not among them is
 // left to the authorization server.

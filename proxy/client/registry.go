@@ -5,13 +5,10 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"pargate/proxy/jwt"
 )
 
 // maxFileSize bounds the client file, in bytes.
@@ -57,14 +54,14 @@ func (r *Registry) Lookup(id string) *Client {
 // HoldsFAPI reports whether every client does what FAPI 2.0 demands of one, now and after each reading.
 func (r *Registry) HoldsFAPI() bool { return r.rules.FAPI || r.path == "" }
 
-// AnyHasKeys reports whether there is a client whose signatures can be verified here.
-func (r *Registry) AnyHasKeys() bool {
+// AnySigns reports whether there is a client whose request objects can be verified.
+func (r *Registry) AnySigns() bool {
 	all := r.current.Load()
 	if all == nil {
 		return false
 	}
 	for _, c := range all.byID {
-		if c.published != nil || slices.ContainsFunc(c.keys, jwt.Key.FitsAny) {
+		if c.Signs() {
 			return true
 		}
 	}
@@ -121,20 +118,6 @@ func (r *Registry) AnyUses(method string) bool {
 func (r *Registry) Resembles(id string) bool {
 	all := r.current.Load()
 	return all != nil && all.folded[foldID(id)]
-}
-
-// AnySigns reports whether there is a client whose request objects can be verified.
-func (r *Registry) AnySigns() bool {
-	all := r.current.Load()
-	if all == nil {
-		return false
-	}
-	for _, c := range all.byID {
-		if c.Signs() {
-			return true
-		}
-	}
-	return false
 }
 
 // ResemblesRestricted reports whether id is, but for case and blanks, the name of a client whose requests must be pushed,

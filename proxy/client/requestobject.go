@@ -17,6 +17,9 @@ func (a *Authenticator) VerifyRequestObject(ctx context.Context, c *Client, obje
 	if c.ObjectAlg != "" && c.ObjectAlg != object.Algorithm {
 		return oauth.InvalidRequestObject(fmt.Sprintf("the request object must be signed with %s, which this client is registered for", c.ObjectAlg))
 	}
+	if a.Algorithms != nil && !slices.Contains(a.Algorithms, object.Algorithm) {
+		return oauth.InvalidRequestObject(fmt.Sprintf("the request object is signed with %s; use %s", object.Algorithm, list(a.Algorithms)))
+	}
 	if err := a.verifyWithKeys(ctx, c, object); err != nil {
 		return oauth.InvalidRequestObject("the request object is not signed with a key that is registered for this client").Because(err)
 	}

@@ -52,4 +52,8 @@ func (r Rules) apply(c *authCheck) {
 		c.fail("token_endpoint_auth_signing_alg %s %s; use %s", c.SigningAlg, byProfile, list(jwt.FAPI()))
 		c.broken["token_endpoint_auth_signing_alg"] = true
 	}
+	if c.ObjectAlg != "" && !c.broken["request_object_signing_alg"] && !slices.Contains(jwt.FAPI(), c.ObjectAlg) {
+		c.fail("request_object_signing_alg %s %s; use %s", c.ObjectAlg, byProfile, list(jwt.FAPI()))
+		c.broken["request_object_signing_alg"] = true
+	}
 }
