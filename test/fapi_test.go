@@ -26,7 +26,7 @@ var (
 // fapiClients have what the profile asks for; the key for PS256 would do for other algorithms too.
 var fapiClients = `[
 	{"client_id": "cj", "token_endpoint_auth_method": "private_key_jwt", "redirect_uris": ["https://app.example/cb", "http://127.0.0.1/native", "http://[::1]/native",
-		"http://app.example/cb", "http://localhost/native", "com.example.app:/cb", "com.example.app://127.0.0.1/cb"], "jwks": ` + harness.KeySet(keyCJ, keyPS, keyED) + `},
+		"http://app.example/cb", "http://localhost/native", "com.example.app:/cb", "com.example.app://127.0.0.1/cb", "http://192.0.2.1/cb"], "jwks": ` + harness.KeySet(keyCJ, keyPS, keyED) + `},
 	{"client_id": "ct", "token_endpoint_auth_method": "tls_client_auth", "tls_client_auth_subject_dn": "CN=ct,O=Example\\2c Inc."},
 	{"client_id": "cs", "token_endpoint_auth_method": "self_signed_tls_client_auth", "jwks": ` + harness.KeySet(keyCS) + `}
 ]`
@@ -209,7 +209,7 @@ func profileRedirectURI(t *testing.T) {
 	for _, uri := range []string{"https://app.example/cb", "http://127.0.0.1:49152/native", "http://[::1]:49152/native"} {
 		wantTaken(t, with, "redirect_uri", uri)
 	}
-	for _, uri := range []string{"http://app.example/cb", "http://localhost/native", "com.example.app:/cb", "com.example.app://127.0.0.1/cb"} {
+	for _, uri := range []string{"http://app.example/cb", "http://localhost/native", "com.example.app:/cb", "com.example.app://127.0.0.1/cb", "http://192.0.2.1/cb"} {
 		wantRefused(t, with, without, "invalid_request", "redirect_uri", uri)
 	}
 	single := strings.Replace(fapiClients, `"client_id": "cs",`, `"client_id": "cs", "redirect_uris": ["https://app.example/cb"],`, 1)
