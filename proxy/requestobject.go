@@ -12,6 +12,7 @@ import (
 	"pargate/proxy/jar"
 	"pargate/proxy/oauth"
 	"pargate/pushstore"
+	"pargate/rewrite"
 )
 
 // asked is an authorization request as its client makes it.
@@ -101,10 +102,10 @@ func (s *Server) findObject(r *http.Request) (*client.Client, string, error) {
 	query, form := r.URL.RawQuery, x.form
 	id, ok := onlyValue(oauth.ParamClientID, query, form)
 	c := s.Clients.Lookup(id)
-	switch n := occurrences(query, oauth.ParamRequest) + occurrences(form, oauth.ParamRequest); {
-	case n == 0 || !ok || c == nil || !c.Signs() || s.PARRequired || c.RequirePAR:
+	switch { // an empty value counts as absent (RFC 6749 §3.1)
+	case !hasValue(oauth.ParamRequest, query, form) || !ok || c == nil || !c.Signs() || s.PARRequired || c.RequirePAR:
 		return nil, "", nil
-	case occurrences(query, oauth.ParamRequestURI)+occurrences(form, oauth.ParamRequestURI) > 0:
+	case hasValue(oauth.ParamRequestURI, query, form):
 		return nil, "", malformed(oauth.InvalidRequest("request and request_uri exclude each other").Because(errors.New("a request object beside a reference")))
 	}
 	object, ok := onlyValue(oauth.ParamRequest, query, form)
@@ -112,6 +113,18 @@ func (s *Server) findObject(r *http.Request) (*client.Client, string, error) {
 		return nil, "", malformed(oauth.InvalidRequest("request must be there exactly once"))
 	}
 	return c, object, nil
+}
+
+// hasValue reports whether a parameter is there that is not empty, in any spelling, in one of the encoded texts.
+func hasValue(name string, encoded ...string) bool {
+	for _, text := range encoded {
+		for pair := range rewrite.Pairs(text) {
+			if oauth.Fold(pair.Name) == name && pair.Value != "" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // onlyValue returns the value of a parameter that is there exactly once, in one of the encoded texts.

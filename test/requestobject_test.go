@@ -579,6 +579,48 @@ func TestRequestObjectsAtTheAuthorizationEndpoint(t *testing.T) {
 				}
 			}
 		}},
+		{"an empty value is none", func(t *testing.T) {
+			g := harness.Start(t, withObjects(harness.Setup{}))
+			b := harness.NewBrowser(g.URL)
+			target := "/authorize?" + signedForm("web").Encode()
+			if b.Get(t, target+"&request="); g.Upstream.Last().Target != target+"&request=" {
+				t.Errorf("the upstream got %s", g.Upstream.Last().Target)
+			}
+			plain := harness.Start(t, harness.Setup{Upstream: anythingAtTheEndpoint, Clients: `[{"client_id": "signs", "client_secret": "s", "jwks": ` + harness.KeySet(keyCJ) + `}]`})
+			target = "/authorize?" + signedForm("signs").Encode()
+			for _, empty := range []string{"&request=", "&request", "&request=&request_uri="} {
+				res := harness.NewBrowser(plain.URL).Get(t, target+empty)
+				if res.Status != 200 || plain.Upstream.Last().Target != target+empty {
+					t.Errorf("%s: %d %s", empty, res.Status, plain.Upstream.Last().Target)
+				}
+				if res := harness.NewBrowser(plain.URL).Post(t, "/authorize", signedForm("signs").Encode()+empty); res.Status != 200 {
+					t.Errorf("%s in a form: %d", empty, res.Status)
+				}
+			}
+			for _, beside := range []string{"&request_uri=", "&request_uri"} {
+				if res := b.Get(t, byValue("signs", objectOf(g, "signs"))+beside); res.Status != 303 {
+					t.Errorf("an object beside %s: %d", beside, res.Status)
+				}
+			}
+			wantPage(t, g, b.Get(t, "/authorize?"+signedForm("must").Encode()+"&request="), 400, "invalid_request")
+		}},
+		{"an object is sent on in a form where the upstream wants one", func(t *testing.T) {
+			g := harness.Start(t, withObjects(harness.Setup{Options: byPOST}))
+			b := harness.NewBrowser(g.URL)
+			object := objectOf(g, "must", "x", strings.Repeat("x", 10000))
+			b.Follow(t, openByValue(t, b, "must", object))
+			for _, r := range g.Upstream.Requests() {
+				if r.Path() != "/authorize" {
+					continue
+				}
+				got, _ := url.ParseQuery(r.Body)
+				if want := signedForm("must", "x", strings.Repeat("x", 10000)); r.Method != "POST" || strings.Contains(r.Target, "st4te") || !maps.EqualFunc(got, want, slices.Equal) {
+					t.Errorf("the upstream got %s %s", r.Method, r.Target)
+				}
+				return
+			}
+			t.Error("the upstream was not asked")
+		}},
 		{"an object by reference is never fetched here", func(t *testing.T) {
 			var fetched atomic.Int64
 			publisher := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { fetched.Add(1) }))
