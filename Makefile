@@ -1,4 +1,4 @@
-# make test    everything that must hold: it installs redis-server, curl and Node with two libraries if it can, checks the
+# make test    everything that must hold: it installs redis-server, curl and Node with some packages if it can, checks the
 #              code and runs every test
 # make compat  the login at authorization servers that others wrote, which it installs if it can; writes docs/compatibility.md
 # make fuzz    every fuzz target for FUZZTIME
@@ -20,7 +20,7 @@ check:
 	go run $(STATICCHECK) ./...
 
 # Tests start a real redis-server themselves; only the program must be there. curl runs the README's example. Node runs
-# the client libraries of test/clients.
+# the client libraries of test/clients, and oidc-provider.
 tools:
 	@command -v redis-server >/dev/null || .ci/install redis-server
 	@command -v curl >/dev/null || .ci/install curl

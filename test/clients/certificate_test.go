@@ -4,13 +4,17 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
 	"net"
+	"net/http"
 	"testing"
 	"time"
+
+	"pargate/test/harness"
 )
 
 var (
@@ -58,6 +62,28 @@ func (a *authority) pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.cert)
 	return pool
+}
+
+// listen returns a listener on loopback with TLS, which asks clients for their certificates, and its address.
+func (a *authority) listen(t *testing.T) (l net.Listener, address string) {
+	t.Helper()
+	pair := a.issue(t, serverName)
+	own, err := tls.X509KeyPair([]byte(pair.Cert), []byte(pair.Key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := &tls.Config{Certificates: []tls.Certificate{own}, ClientAuth: tls.RequestClientCert, ClientCAs: a.pool()}
+	l, err = tls.Listen("tcp", "127.0.0.1:0", config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l, "https://" + l.Addr().String()
+}
+
+// browser returns a browser that trusts the authority.
+func (a *authority) browser(base string) *harness.Browser {
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: a.pool()}, DisableKeepAlives: true}
+	return harness.NewBrowser(base).KeepingAlive(transport)
 }
 
 func (a *authority) sign(t *testing.T, template, parent *x509.Certificate, key *ecdsa.PrivateKey) *x509.Certificate {

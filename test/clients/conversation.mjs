@@ -2,19 +2,22 @@
 import { createInterface } from 'node:readline';
 import { Agent, fetch as undiciFetch } from 'undici';
 
-// converse takes two kinds of questions: begin pushes a request and returns the URL that opens it, finish returns what
-// the authorization response to it is worth.
-export async function converse(begin, finish) {
+// converse takes two kinds of questions: begin makes a request and returns the URL that opens it, finish returns what the
+// authorization response to it is worth.
+export function converse(begin, finish) {
   let kept;
+  return reply(async (asked) => {
+    if (asked.response) return finish(new URL(asked.response), kept, asked);
+    kept = await begin(asked);
+    return { url: kept.url };
+  });
+}
+
+// reply answers every question until there are no more.
+export async function reply(answerTo) {
   for await (const line of createInterface({ input: process.stdin })) {
-    const asked = JSON.parse(line);
     try {
-      if (asked.response) {
-        say(await finish(new URL(asked.response), kept));
-      } else {
-        kept = await begin(asked);
-        say({ url: kept.url });
-      }
+      say(await answerTo(JSON.parse(line)));
     } catch (err) {
       say({ failure: await told(err) });
     }
@@ -30,6 +33,7 @@ const told = async (err) => ({
   message: err.message,
   status: err.status,
   error: err.error,
+  description: err.error_description,
   challenges: err.name === 'WWWAuthenticateChallengeError' ? err.cause : undefined,
   body: err.response && !err.response.bodyUsed ? await err.response.json() : undefined,
 });
@@ -42,13 +46,13 @@ const algorithms = {
   EdDSA: { name: 'Ed25519' },
 };
 
-// privateKey is what signs the client's assertions.
+// privateKey is what signs the client's assertions and request objects.
 export const privateKey = async ({ algorithm, key }) => ({
   key: await crypto.subtle.importKey('jwk', key, algorithms[algorithm], false, ['sign']),
   kid: key.kid,
 });
 
-// renamed are the options of an assertion: both libraries call the algorithm Ed25519 (RFC 9864), older ones EdDSA.
+// renamed are the options of an assertion or request object: both libraries call the algorithm Ed25519 (RFC 9864), older ones EdDSA.
 export const renamed = ({ algorithm }, modifyAssertion) =>
   algorithm === 'EdDSA' ? { [modifyAssertion]: (header) => { header.alg = algorithm; } } : undefined;
 

@@ -2,9 +2,7 @@ package clients
 
 import (
 	"cmp"
-	"crypto/tls"
 	"encoding/json"
-	"net"
 	"net/http"
 	"testing"
 
@@ -27,6 +25,11 @@ type asked struct {
 	Algorithm   string          `json:"algorithm,omitempty"`
 	Key         json.RawMessage `json:"key,omitempty"`
 	TLS         *certificate    `json:"tls,omitempty"`
+
+	Params   map[string]string `json:"params,omitempty"`   // further ones of the request
+	Signed   bool              `json:"signed,omitempty"`   // in a request object
+	Unpushed bool              `json:"unpushed,omitempty"` // which the browser then carries
+	DPoP     bool              `json:"dpop,omitempty"`     // the push has a proof
 }
 
 func withSecret(id, method, secret string) asked {
@@ -68,6 +71,18 @@ func TestLibrariesLogInWithEveryMethod(t *testing.T) {
 			t.Run("a secret, and no method", func(t *testing.T) {
 				wantLogin(t, g, harness.NewBrowser(g.URL), library, withSecret("both", "", oddSecret))
 			})
+		}
+	})
+}
+
+func TestLibrariesSignTheirRequestsWithEveryAlgorithm(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	each(t, func(t *testing.T, library *script) {
+		for algorithm, key := range map[string]string{"ES256": "ES256", "RS256": "RS256", "PS256": "PS256", "EdDSA": "EdDSA", "Ed25519": "EdDSA"} {
+			a := withSigner(algorithm, keys[key])
+			a.Signed = true
+			t.Run(algorithm, func(t *testing.T) { wantLogin(t, g, harness.NewBrowser(g.URL), library, a) })
 		}
 	})
 }
@@ -133,26 +148,13 @@ func each(t *testing.T, test func(*testing.T, *script)) {
 // startTLS starts a gateway behind TLS, and returns with it what makes browsers that trust it.
 func startTLS(t *testing.T, ca *authority) (*harness.Gateway, func() *harness.Browser) {
 	t.Helper()
-	pair := ca.issue(t, serverName)
-	own, err := tls.X509KeyPair([]byte(pair.Cert), []byte(pair.Key))
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	issuer := "https://" + listener.Addr().String()
+	listener, issuer := ca.listen(t)
 	up := upstream.New(t, withTokens, func(r *upstream.Recorder) { r.Issuer = issuer })
-	config := &tls.Config{Certificates: []tls.Certificate{own}, ClientAuth: tls.RequestClientCert, ClientCAs: ca.pool()}
-	g := harness.InFrontOf(t, tls.NewListener(listener, config), up.URL, harness.Setup{
+	g := harness.InFrontOf(t, listener, up.URL, harness.Setup{
 		Clients: registered, Options: options(func(o *proxy.Options) { o.ClientRoots = ca.pool() }),
 	})
 	g.URL = issuer
-	return g, func() *harness.Browser {
-		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: ca.pool()}, DisableKeepAlives: true}
-		return harness.NewBrowser(g.URL).KeepingAlive(transport)
-	}
+	return g, func() *harness.Browser { return ca.browser(issuer) }
 }
 
 // wantLogin lets the library push, logs somebody in, and lets it redeem the code.

@@ -82,16 +82,35 @@ func installed() string {
 
 // answer is what a script says.
 type answer struct {
-	URL         string   // of the pushed request
-	AccessToken string   `json:"access_token"`
-	Failure     *failure // what the library has thrown
+	URL     string   // of the pushed request
+	Failure *failure // what the library has thrown
+
+	AccessToken   string `json:"access_token"`
+	TokenType     string `json:"token_type"`
+	Subject       string `json:"sub"`
+	Thumbprint    string // of the key for DPoP
+	Introspection introspection
+
+	Accepted map[string]string // the authorization request, as the server has it
+	Nonces   int               // how many the server has asked for
+}
+
+// introspection is what the server says of an access token (RFC 7662 §2.2, RFC 9449 §6.2, RFC 9396 §9.2).
+type introspection struct {
+	Active       bool
+	TokenType    string          `json:"token_type"`
+	Details      json.RawMessage `json:"authorization_details"`
+	Confirmation struct {
+		Thumbprint string `json:"jkt"`
+	} `json:"cnf"`
 }
 
 // failure is what an application learns from an error of a library.
 type failure struct {
 	Name, Message string
 	Status        int
-	Error         string                    // empty when there is a challenge
+	Error         string // empty when there is a challenge
+	Description   string
 	Challenges    []struct{ Scheme string } // of WWW-Authenticate
 	Body          struct{ Error string }    // what is left of the response
 }
@@ -99,18 +118,20 @@ type failure struct {
 // script is a library that runs.
 type script struct {
 	name    string
+	dir     string // with the libraries and the other scripts
 	input   io.WriteCloser
 	answers *json.Decoder
 }
 
-// run starts a script, which ends with its input and with the test, or after a minute in which it has hung.
-func run(t *testing.T, dir, name string) *script {
+// run starts a script, which ends with its input and with the test, or after a minute in which it has hung. The
+// variables are beside the test's own.
+func run(t *testing.T, dir, name string, variables ...string) *script {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, "node", "--no-warnings", name+".mjs")
 	var stderr bytes.Buffer
-	cmd.Dir, cmd.Stderr = dir, &stderr
+	cmd.Dir, cmd.Stderr, cmd.Env = dir, &stderr, append(os.Environ(), variables...)
 	input, err := cmd.StdinPipe()
 	output, err2 := cmd.StdoutPipe()
 	if err := errors.Join(err, err2); err != nil {
@@ -125,7 +146,7 @@ func run(t *testing.T, dir, name string) *script {
 			t.Logf("%s: %s", name, &stderr)
 		}
 	})
-	return &script{name, input, json.NewDecoder(output)}
+	return &script{name, dir, input, json.NewDecoder(output)}
 }
 
 // ask says something to the script and returns its answer.

@@ -267,7 +267,7 @@ func (l *Login) submit(page *Document) {
 	step := &Step{Method: http.MethodPost, URL: f.Action, from: page, latin1: page.latin1}
 	for _, p := range f.inputs {
 		switch p.Name {
-		case "username":
+		case "username", "login":
 			p.Value = username
 		case "password":
 			p.Value = password
