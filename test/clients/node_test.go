@@ -123,11 +123,11 @@ type script struct {
 	answers *json.Decoder
 }
 
-// run starts a script, which ends with its input and with the test, or after a minute in which it has hung. The
+// run starts a script, which ends with its input and with the test, or after three minutes in which it has hung. The
 // variables are beside the test's own.
 func run(t *testing.T, dir, name string, variables ...string) *script {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, "node", "--no-warnings", name+".mjs")
 	var stderr bytes.Buffer
