@@ -304,14 +304,11 @@ func TestManyWaitForOneFetch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wait.Go(func() {
-		if _, err := a.Authenticate(ctx, cred, server); err == nil {
-			t.Error("a client that went away is authenticated")
-		}
-	})
 	harness.WaitFor(t, "the fetch", func() bool { return p.count() > 0 })
-	cancel()
-	time.Sleep(50 * time.Millisecond)
+	wait.Go(cancel)
+	if _, err := a.Authenticate(ctx, cred, server); err == nil { // the fetch cannot end before this does
+		t.Error("a client that went away is authenticated")
+	}
 	close(p.block)
 	wait.Wait()
 	if n := p.count(); n != 1 {
