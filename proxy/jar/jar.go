@@ -106,8 +106,7 @@ func (r Rules) checkTimes(token *jwt.Token) (expires time.Time, err error) {
 		return expires, errors.New("has no exp")
 	}
 	expires = time.UnixMilli(int64(*times.Expires * 1000))
-	now, life := jwt.Seconds(r.Now), maxLife.Seconds()
-	ahead := now + aheadBy.Seconds()
+	ahead, life := jwt.Seconds(r.Now.Add(aheadBy)), maxLife.Seconds()
 	switch exp, nbf := times.Expires, times.NotBefore; {
 	case expires.Before(r.Now.Add(time.Second)):
 		err = errors.New("has expired")
@@ -120,10 +119,8 @@ func (r Rules) checkTimes(token *jwt.Token) (expires time.Time, err error) {
 	case !r.FAPI:
 	case nbf == nil:
 		err = errors.New("has no nbf")
-	case *exp > *nbf+life:
+	case *exp > *nbf+life: // so that the nbf of one that has not expired is no older than that
 		err = fmt.Errorf("has an exp that is more than %d minutes after its nbf", maxLife/time.Minute)
-	case *nbf < now-life:
-		err = fmt.Errorf("has an nbf that is more than %d minutes old", maxLife/time.Minute)
 	}
 	return expires, err
 }

@@ -32,7 +32,6 @@ func TestTheTimesOfARequestObject(t *testing.T) {
 		nbfAhead = "has an nbf that lies ahead"
 		iatAhead = "has an iat that lies ahead"
 		farApart = "has an exp that is more than 60 minutes after its nbf"
-		old      = "has an nbf that is more than 60 minutes old"
 	)
 	for _, test := range []struct {
 		exp, nbf, iat float64 // seconds from now
