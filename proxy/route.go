@@ -57,15 +57,17 @@ func (s *Server) pass(w http.ResponseWriter, r *http.Request) error {
 	case ours:
 		return s.byReference(w, r, ref)
 	}
-	if signed, err := s.signedRequest(w, r); signed || err != nil {
-		return err
-	}
 	bound, err := s.bindNamed(r)
-	if err == nil && !bound {
-		err = s.checkPushed(r)
-	}
 	if err != nil {
 		return err
+	}
+	if !bound {
+		if signed, err := s.signedRequest(w, r); signed || err != nil {
+			return err
+		}
+		if err := s.checkPushed(r); err != nil {
+			return err
+		}
 	}
 	s.tapForm(r)
 	return s.forward(w, r)

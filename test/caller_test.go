@@ -33,7 +33,7 @@ func TestBasicInBothOfItsEncodings(t *testing.T) {
 	}
 }
 
-func TestAnAssertionAuthenticatesNobodyYet(t *testing.T) {
+func TestAMalformedAssertionAuthenticatesNobody(t *testing.T) {
 	t.Parallel()
 	g := harness.Start(t, harness.Setup{})
 	const jwtBearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"

@@ -417,6 +417,18 @@ func TestRequestObjectsAtTheAuthorizationEndpoint(t *testing.T) {
 			b.Get(t, res.Location)
 			wantRequest(t, g, signedForm("must"))
 		}},
+		{"112 a form of the login with a field called request is bound, not opened", func(t *testing.T) {
+			g := harness.Start(t, withObjects(harness.Setup{}))
+			b := harness.NewBrowser(g.URL)
+			openByValue(t, b, "signs", objectOf(g, "signs"))
+			form := signedForm("signs")
+			form.Set("request", "of the form's own")
+			res := b.Post(t, "/authorize", form.Encode()+"&accept=yes")
+			got, err := url.ParseQuery(g.Upstream.Last().Body)
+			if err != nil || res.Status != 302 || got.Get("accept") != "yes" || got.Has("request") || got.Get("state") != form.Get("state") {
+				t.Errorf("%d, the upstream got %v %v", res.Status, got, err)
+			}
+		}},
 		{"112 an object opens once, in one browser", func(t *testing.T) {
 			g := harness.Start(t, withObjects(harness.Setup{}))
 			b := harness.NewBrowser(g.URL)
