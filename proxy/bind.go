@@ -70,7 +70,7 @@ func (s *Server) readWholeRequest(r *http.Request) (bool, error) {
 		if err := x.readForm(r); err != nil {
 			return false, err
 		}
-		if err := x.checkForm(); err != nil {
+		if err := x.checkForm(r.Header); err != nil {
 			return false, err
 		}
 		return isWholeRequest(authorizationNames(r.URL.RawQuery, x.form)), nil
@@ -95,7 +95,7 @@ func isWholeRequest(names map[string]bool) bool {
 func (s *Server) bind(r *http.Request, flow *openFlow, short shortRequest) error {
 	x := exchangeOf(r)
 	// A body on a protected path must be one that can be judged; elsewhere one that cannot is the upstream's business.
-	if err := x.checkForm(); err != nil && (x.place.protected() || x.formState == formTooLong) {
+	if err := x.checkForm(r.Header); err != nil && (x.place.protected() || x.formState == formTooLong) {
 		return err
 	}
 	if short.ref == "" {

@@ -114,6 +114,14 @@ func isForm(h http.Header) bool {
 	return err == nil && mediaType == formType && isASCIICompatible(params["charset"])
 }
 
+// hasReadableCharset reports whether every charset that the headers name is one in which ASCII is ASCII; none is.
+func hasReadableCharset(h http.Header) bool {
+	return !slices.ContainsFunc(h.Values("Content-Type"), func(value string) bool {
+		_, params, err := mime.ParseMediaType(value)
+		return err != nil && strings.Contains(strings.ToLower(value), "charset") || !isASCIICompatible(params["charset"])
+	})
+}
+
 // isPlain reports whether a body has no content encoding.
 func isPlain(h http.Header) bool {
 	return !slices.ContainsFunc(h["Content-Encoding"], func(value string) bool { return !strings.EqualFold(strings.TrimSpace(value), "identity") })

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode"
 
+	"pargate/proxy/oauth"
 	"pargate/rewrite"
 )
 
@@ -18,7 +19,7 @@ const (
 	atPush                    // the push endpoint
 	atAuthorize               // the authorization endpoint, in its own spelling
 	nearMiss                  // what some server would take for the authorization endpoint
-	below                     // under the authorization endpoint, or it with a format suffix
+	below                     // under the authorization endpoint
 	atExempt                  // token and end-session endpoint: their parameters resemble an authorization request's
 	atOIDC                    // the OpenID Connect metadata document
 	atOAuth                   // the OAuth metadata document (RFC 8414)
@@ -65,7 +66,7 @@ func (p *paths) classify(raw string) place {
 			}
 			switch {
 			case !ok:
-			case rest == "":
+			case rest == "", rest[0] == '.' && !strings.Contains(rest, "/"): // the latter is a format to some
 				return nearMiss
 			case endpoint == "/" || rest[0] == '/' || rest[0] == '.':
 				where = below
@@ -121,7 +122,7 @@ var overlong = strings.NewReplacer(`\`, "/", "\xc0\xaf", "/", "\xc0\xae", ".")
 
 // foldSegments folds each segment of a path, and leaves dot segments where they are.
 func foldSegments(p string) string {
-	p = overlong.Replace(p)
+	p = overlong.Replace(oauth.Narrow(p))
 	if i := strings.IndexAny(p, "\x00?#"); i >= 0 {
 		p = p[:i]
 	}
@@ -150,6 +151,23 @@ func isPlainPath(p string) bool {
 		}
 	}
 	return p != ""
+}
+
+// hiddenQuery returns what stands in a path behind an encoded "?": a query to the server behind one that hands on the
+// path decoded, as nginx does with some settings.
+func hiddenQuery(path string) string {
+	var all string
+	for range 3 {
+		decoded := rewrite.UnescapePath(path)
+		if decoded == path {
+			break
+		}
+		path = decoded
+		if _, query, found := strings.Cut(path, "?"); found {
+			all += "&" + query
+		}
+	}
+	return all
 }
 
 // rawPath returns the path as it stands in the request line, which r.URL may have decoded and encoded anew.

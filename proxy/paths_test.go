@@ -24,7 +24,9 @@ func TestClassifyKnowsEverySpellingOfTheAuthorizationEndpoint(t *testing.T) {
 
 		"/authorize/..": below, "/authorize/../": below, "/%u0061uthorize": nearMiss, "/authorize%C0%AF": nearMiss, "/authorize%E2%80%8B": nearMiss,
 
-		"/authorize/connector": below, "/authorize.json": below, "/Authorize/x/y": below, "/authorize;a/b": below, "/authorize%2fcb": below,
+		"/authorize.json": nearMiss, "/authorize.x.y;z": nearMiss, "/%EF%BD%81uthorize": nearMiss, "/%uFF41uthorize": nearMiss,
+
+		"/authorize/connector": below, "/authorize.d/x": below, "/Authorize/x/y": below, "/authorize;a/b": below, "/authorize%2fcb": below,
 
 		"/index.php/authorize": nearMiss, "/app/INDEX.php5/Authorize/": nearMiss, "/x.cgi/authorize/y": below, "/index%2ephp/authorize": nearMiss,
 		"/api/v1.0/authorize": elsewhere, "/.well-known/authorize": elsewhere, "/realms/example.com/authorize": elsewhere, "/index.php/x/authorize": elsewhere,

@@ -19,30 +19,31 @@ func (s *Server) checkPushed(r *http.Request) error {
 	if !s.mustPush() || x.place == atExempt {
 		return nil
 	}
-	var body string
+	query, body := r.URL.RawQuery, ""
 	if x.place.protected() {
 		// What cannot be judged does not pass.
-		if err := x.checkForm(); err != nil {
+		if err := x.checkForm(r.Header); err != nil {
 			return err
 		}
-		body = x.form
+		query, body = query+hiddenQuery(x.path), x.form
 	}
-	reason := startsAuthorization(x.place, r.URL.RawQuery, body)
+	reason := startsAuthorization(x.place, query, body)
 	if reason == nil {
 		return nil
 	}
 	if s.PARRequired {
 		return notPushed(reason)
 	}
-	return s.checkClientMayNotPush(r.URL.RawQuery, body)
+	return s.checkClientMayNotPush(query, body)
 }
 
-// checkForm refuses a body on a protected path that cannot be judged.
-func (x *exchange) checkForm() error {
-	switch x.formState {
-	case formTooLong:
+// checkForm refuses a body on a protected path that cannot be judged, and a charset in which the query could not be:
+// some servers read it in the one that is named for the body, whether or not there is a body.
+func (x *exchange) checkForm(h http.Header) error {
+	switch {
+	case x.formState == formTooLong:
 		return bodyTooLarge(x.formLimit())
-	case formNotJudged:
+	case x.formState == formNotJudged, x.place.protected() && !hasReadableCharset(h):
 		return oauth.UnsupportedMediaType("send a form: " + formType + ", without Content-Encoding")
 	}
 	return nil

@@ -27,13 +27,14 @@ func TestWhatTheUpstreamContinuesALoginWithPassesWherePARIsRequired(t *testing.T
 	g := harness.Start(t, harness.Setup{Upstream: anythingAtTheEndpoint, Options: func(o *proxy.Options) { o.PARRequired = true }})
 	b := harness.NewBrowser(g.URL)
 	for target, status := range map[string]int{
-		"/authorize/x?client_id=web&state=1":   400,
-		"/authorize/x?Client_ID=web&nonce=1":   400,
-		"/authorize.json?client_id=web&scope=": 400,
-		"/authorize/x?state=1":                 200, // Dex's own login page has one
-		"/authorize/x?client_id=web":           200,
-		"/authorize/3f6c":                      200,
-		"/authorize?req=1&hmac=2":              200,
+		"/authorize/x?client_id=web&state=1": 400,
+		"/authorize/x?Client_ID=web&nonce=1": 400,
+		"/authorize.json?client_id=web":      400, // the endpoint, to servers that know formats
+		"/authorize.css":                     200,
+		"/authorize/x?state=1":               200, // Dex's own login page has one
+		"/authorize/x?client_id=web":         200,
+		"/authorize/3f6c":                    200,
+		"/authorize?req=1&hmac=2":            200,
 	} {
 		if res := b.Get(t, target); res.Status != status {
 			t.Errorf("GET %s: %d, want %d", target, res.Status, status)
@@ -50,6 +51,43 @@ func TestWhatTheUpstreamContinuesALoginWithPassesWherePARIsRequired(t *testing.T
 	}
 	if res := b.Do(t, "POST", "/authorize", chunked{strings.NewReader("")}); res.Status != 200 {
 		t.Errorf("a chunked POST without a body: %d", res.Status)
+	}
+}
+
+// A server in front of the upstream that decodes the path hands an encoded "?" on as one that begins a query.
+func TestAQueryThatIsHiddenInThePathIsJudged(t *testing.T) {
+	t.Parallel()
+	g := harness.Start(t, harness.Setup{Options: func(o *proxy.Options) { o.PARRequired = true }})
+	b := harness.NewBrowser(g.URL)
+	for target, status := range map[string]int{
+		"/authorize%3Fclient_id=web&response_type=code":                           400,
+		"/x/../authorize%3fclie%256et_id=web":                                     400,
+		"/authorize%253fclient_id=web":                                            400,
+		"/authorize%3fclient%255fid=web?x=1":                                      400,
+		"/authorize/x%3Fclient_id%3Dweb%26state%3D1":                              400,
+		"/authorize%3Freq=1&hmac=2":                                               200,
+		"/authorize/x%3Fstate=1":                                                  200,
+		"/back/https%3A%2F%2Fapp.example%2F%3Fclient_id=web&response_type%3Dcode": 200, // no spelling of the endpoint
+	} {
+		if res := b.Get(t, target); res.Status != status {
+			t.Errorf("GET %s: %d, want %d", target, res.Status, status)
+		}
+	}
+}
+
+// Tomcat can be told to read a query in the charset of the body, also where there is none.
+func TestACharsetInWhichNoNameIsWhatItSeemsIsRefusedWithoutABodyToo(t *testing.T) {
+	t.Parallel()
+	const clientID = "%83%93%89%85%95%A3%6D%89%84=%A6%85%82" // client_id=web in EBCDIC
+	g := harness.Start(t, harness.Setup{Upstream: anythingAtTheEndpoint, Options: func(o *proxy.Options) { o.PARRequired = true }})
+	b := harness.NewBrowser(g.URL)
+	for contentType, status := range map[string]int{
+		"application/x-www-form-urlencoded; charset=ibm037": 415, "text/html;charset=UTF-16": 415, "x/y; charset=ibm037; =": 415,
+		"application/x-www-form-urlencoded": 200, "application/json; charset=utf-8": 200, "text/html; charset=windows-1252": 200, "nonsense;": 200,
+	} {
+		if res := b.Get(t, "/authorize?"+clientID, setHeader("Content-Type", contentType)); res.Status != status {
+			t.Errorf("%s: %d, want %d", contentType, res.Status, status)
+		}
 	}
 }
 

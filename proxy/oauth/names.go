@@ -70,12 +70,13 @@ func IsOwnName(name string) bool { return strings.HasPrefix(name, "pargate") }
 
 // Fold returns what the most generous parser in use would take a decoded parameter name for: without regard to
 // case, without blanks and control characters around it and anything behind a NUL, as Rack and qs do it without
-// brackets around it, and as PHP does it, cut at "[", with " " and "." as "_". What is refused by its folded name
+// brackets around it, and as PHP does it, cut at "[", with " " and "." as "_", and in narrow letters. What is refused by its folded name
 // cannot be smuggled past by another spelling.
 func Fold(name string) string {
 	if isFolded(name) {
 		return name
 	}
+	name = Narrow(name)
 	name = strings.TrimLeftFunc(name, func(r rune) bool { return isBlank(r) || r == '[' || r == ']' })
 	name, _, _ = strings.Cut(name, "\x00")
 	name = strings.TrimRightFunc(name, isBlank)
@@ -86,6 +87,19 @@ func Fold(name string) string {
 		name = strings.TrimRightFunc(name[:i], isBlank)
 	}
 	return underscored(name)
+}
+
+// Narrow returns s with ASCII in place of its full-width forms, as Windows does it where a code page has only the former.
+func Narrow(s string) string {
+	if !strings.Contains(s, "\xef") { // with which each of them begins
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if '！' <= r && r <= '～' {
+			return r - '！' + '!'
+		}
+		return r
+	}, s)
 }
 
 func isKnown(name string) bool { return IsAuthorizationRequestName(name) || IsNeverKept(name) }

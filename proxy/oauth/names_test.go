@@ -38,6 +38,8 @@ func TestFoldReadsANameAsTheMostGenerousParserDoes(t *testing.T) {
 		{"trailing line end", "scope\r\n", "scope"},
 		{"a no-break space", "\u00a0scope\u00a0", "scope"},
 		{"a byte order mark", "\ufeffscope", "scope"},
+		{"full-width letters, of which Windows makes narrow ones", "\uff53cope", "scope"},
+		{"a full-width bracket", "scope\uff3b0]", "scope"},
 		{"another name stays another", "scopes", "scopes"},
 		{"what stands in front counts", "xscope", "xscope"},
 		{"invalid UTF-8 is no name of ours", "scope\xff", "scope\ufffd"},
