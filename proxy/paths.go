@@ -42,9 +42,7 @@ func newPaths(exact map[string]place) *paths {
 	for literal, where := range exact {
 		if where == atAuthorize {
 			p.protected = append(p.protected, spellings(literal)...)
-			if behind := behindScript(foldPath(literal)); behind != "" {
-				p.protected = append(p.protected, behind)
-			}
+			p.protected = append(p.protected, behindScripts(foldPath(literal))...)
 		}
 	}
 	return p
@@ -59,16 +57,11 @@ func (p *paths) classify(raw string) place {
 	}
 	where := elsewhere
 	for _, folded := range spellings(raw) {
-		for _, endpoint := range p.protected {
-			rest, ok := strings.CutPrefix(folded, endpoint)
-			if !ok {
-				rest, ok = strings.CutPrefix(behindScript(folded), endpoint)
-			}
-			switch {
-			case !ok:
-			case rest == "", rest[0] == '.' && !strings.Contains(rest, "/"): // the latter is a format to some
+		for _, read := range append([]string{folded}, behindScripts(folded)...) {
+			switch p.placeOf(read) {
+			case nearMiss:
 				return nearMiss
-			case endpoint == "/" || rest[0] == '/' || rest[0] == '.':
+			case below:
 				where = below
 			}
 		}
@@ -76,13 +69,29 @@ func (p *paths) classify(raw string) place {
 	return where
 }
 
-// behindScript returns what stands in a folded path behind the script through which some servers are called:
-// /index.php/authorize is /authorize to one (RFC 3875 §4.1.5). Empty: there is none.
-func behindScript(path string) string {
-	if found := scriptPattern.FindStringIndex(path); found != nil {
-		return path[found[1]-1:]
+// placeOf finds the place of a folded path.
+func (p *paths) placeOf(folded string) place {
+	where := elsewhere
+	for _, endpoint := range p.protected {
+		rest, ok := strings.CutPrefix(folded, endpoint)
+		switch {
+		case !ok:
+		case rest == "", rest[0] == '.' && !strings.Contains(rest, "/"): // the latter is a format to some
+			return nearMiss
+		case endpoint == "/" || rest[0] == '/' || rest[0] == '.':
+			where = below
+		}
 	}
-	return ""
+	return where
+}
+
+// behindScripts returns what stands in a folded path behind each script through which some servers are called:
+// /index.php/authorize is /authorize to one (RFC 3875 §4.1.5).
+func behindScripts(path string) (all []string) {
+	for _, found := range scriptPattern.FindAllStringIndex(path, -1) {
+		all = append(all, path[found[1]-1:])
+	}
+	return all
 }
 
 var scriptPattern = regexp.MustCompile(`\.(?:php[0-9]?|phtml|f?cgi|pl|py|rb|aspx?|jsp|do|dll)/`)
@@ -94,7 +103,8 @@ func spellings(raw string) []string {
 		folded := foldPath(raw)
 		all = append(all, folded)
 		if strings.Contains(raw, "..") {
-			all = append(all, foldSegments(raw)) // to a server that does not resolve dots
+			all = append(all, foldSegments(raw))                           // to a server that does not resolve dots
+			all = append(all, foldPath(path.Clean(overlong.Replace(raw)))) // to one to which a blank is a segment that they take away
 		}
 		decoded := rewrite.UnescapePath(raw)
 		if decoded == raw {

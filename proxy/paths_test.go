@@ -29,6 +29,7 @@ func TestClassifyKnowsEverySpellingOfTheAuthorizationEndpoint(t *testing.T) {
 		"/authorize/connector": below, "/authorize.d/x": below, "/Authorize/x/y": below, "/authorize;a/b": below, "/authorize%2fcb": below,
 
 		"/index.php/authorize": nearMiss, "/app/INDEX.php5/Authorize/": nearMiss, "/x.cgi/authorize/y": below, "/index%2ephp/authorize": nearMiss,
+		"/x.cgi/index.php/authorize": nearMiss, "/x.cg%c4%b1/index.php/authorize/y": below, "/index.php/%20/..%5cauthorize": nearMiss, "/x/%20/..%5c../authorize": nearMiss,
 		"/api/v1.0/authorize": elsewhere, "/.well-known/authorize": elsewhere, "/realms/example.com/authorize": elsewhere, "/index.php/x/authorize": elsewhere,
 
 		"/": elsewhere, "": elsewhere, "/authorizer": elsewhere, "/x/authorize": elsewhere, "/authorize_it": elsewhere, "/par/": elsewhere,

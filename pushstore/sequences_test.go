@@ -3,10 +3,8 @@ package pushstore_test
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"strconv"
-	"sync"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,7 +19,7 @@ import (
 // TestMemoryDoesWhatTheModelDoes: whatever is done to the memory store, in any order, it answers as the model does.
 func TestMemoryDoesWhatTheModelDoes(t *testing.T) {
 	t.Parallel()
-	checkSequences(t, count.Of(100_000), func(rt *rapid.T) {
+	count.Sequences(t, count.Of(100_000), func(rt *rapid.T) {
 		c := newClock()
 		var m *pushstore.Memory
 		start := func() pushstore.Store {
@@ -52,7 +50,7 @@ func TestRedisDoesWhatTheModelDoes(t *testing.T) {
 	clean := dialModel(t, server.URL())
 	lossy := dialModel(t, "redis://"+p.addr)
 	losses := 0
-	checkSequences(t, count.Of(4_000), func(rt *rapid.T) {
+	count.Sequences(t, count.Of(4_000), func(rt *rapid.T) {
 		p.decide(nil)
 		do(rt, c.FlushAll(t.Context()))
 		s := newMachine(clean, lossy)
@@ -60,6 +58,16 @@ func TestRedisDoesWhatTheModelDoes(t *testing.T) {
 		s.pass = func(d time.Duration) { do(rt, moveClock.Run(t.Context(), c, nil, d.Milliseconds())) }
 		s.setBack = func(d time.Duration) { s.pass(-d) }
 		s.restart = func() { do(rt, c.FlushAll(t.Context())); do(rt, c.ScriptFlush(t.Context())) }
+		s.put = func() func() {
+			known, ttl := keys(t, c), modelFlowTTL/20
+			for _, key := range known {
+				if value := c.Get(t.Context(), key).Val(); strings.HasSuffix(key, ":push") && s.arrived[key] == "" {
+					s.arrived[key] = value
+					return func() { do(rt, c.Set(t.Context(), key, value, ttl)) }
+				}
+			}
+			return nil
+		}
 		s.loseReply = func() {
 			losses++
 			p.decide(func(n int, _ []string) verdict { return verdict{swallow: n == 0} })
@@ -94,30 +102,6 @@ func dialModel(t *testing.T, url string) *pushstore.Redis {
 	return r
 }
 
-// rapidFlags is held while rapid runs, which takes its number of checks from a flag.
-var rapidFlags sync.Mutex
-
-// checkSequences runs prop for n random sequences. One that fails is made smaller, and can be had again by its seed.
-func checkSequences(t *testing.T, n int, prop func(*rapid.T)) {
-	t.Helper()
-	rapidFlags.Lock()
-	defer rapidFlags.Unlock()
-	for name, value := range map[string]string{"rapid.checks": strconv.Itoa(n), "rapid.nofailfile": "true"} {
-		if err := flag.Set(name, value); err != nil {
-			t.Fatal(err)
-		}
-	}
-	ran := 0
-	rapid.Check(t, func(rt *rapid.T) {
-		ran++
-		prop(rt)
-	})
-	if ran < n { // rapid ends early, and contented, when the time of the tests is nearly over
-		t.Errorf("%d of %d sequences were tried", ran, n)
-	}
-	t.Logf("%d sequences", ran)
-}
-
 const modelFlowTTL = 30 * time.Minute
 
 // machine does the same to stores and to the model, and compares what they say.
@@ -131,11 +115,17 @@ type machine struct {
 	restart   func() // everything is forgotten
 	loseReply func() // to the next command; nil: there are none
 
+	// put returns what lets the command that kept a push arrive once more; nil: nothing is sent twice.
+	put     func() func()
+	arrived map[string]string // by key
+	again   map[pushstore.Reference]func()
+
 	references []pushstore.Reference
 }
 
 func newMachine(stores ...pushstore.Store) *machine {
-	return &machine{stores: stores, model: newModel(modelFlowTTL), references: []pushstore.Reference{"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}}
+	return &machine{stores: stores, model: newModel(modelFlowTTL),
+		arrived: map[string]string{}, again: map[pushstore.Reference]func(){}, references: []pushstore.Reference{"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}}
 }
 
 func (s *machine) actions() map[string]func(*rapid.T) {
@@ -143,13 +133,13 @@ func (s *machine) actions() map[string]func(*rapid.T) {
 		"Put": s.doPut, "PutOnceMore": s.doPut, "Look": s.doLook,
 		"Open": s.doOpen, "OpenOnceMore": s.doOpen, "Flow": s.doFlow,
 		"Continue": s.doContinue, "ContinueToTheLimit": s.doContinueToTheLimit,
-		"Finish": s.doFinish, "FinishOnceMore": s.doFinish, "Mark": s.doMark,
+		"Finish": s.doFinish, "FinishOnceMore": s.doFinish, "Mark": s.doMark, "PutArrivesLate": s.doArriveLate,
 		"Pass": s.doPass, "SetBack": s.doSetBack, "Restart": s.doRestart,
 	}
 }
 
 var modelParties = []pushstore.Party{
-	{Issuer: "https://as.example", ClientID: "web"}, {Issuer: "https://as.example", ClientID: "we"}, {Issuer: "https://as.example/w", ClientID: "web"},
+	{Issuer: "https://as.example", ClientID: "web"}, {Issuer: "https://as.examplew", ClientID: "eb"}, {Issuer: "https://as.example", ClientID: "we"},
 }
 
 // store is the one that is asked next.
@@ -191,7 +181,20 @@ func (s *machine) doPut(t *rapid.T) {
 		t.Fatalf("Put returned a reference twice")
 	}
 	s.model.put(ref, party, r, window)
+	if s.put != nil {
+		s.again[ref] = s.put()
+	}
 	s.references = append(s.references, ref)
+}
+
+// doArriveLate is a push that was sent a second time, for want of a reply, and arrives when a browser has been there.
+func (s *machine) doArriveLate(t *rapid.T) {
+	ref := rapid.SampledFrom(s.references).Draw(t, "reference")
+	p := s.model.pushes[ref]
+	if s.again[ref] == nil || p == nil || p.browser == 0 || p.ends-s.model.now < modelFlowTTL/2 {
+		t.Skip("it would be another push")
+	}
+	s.again[ref]()
 }
 
 func (s *machine) doLook(t *rapid.T) {
