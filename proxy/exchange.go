@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -100,17 +99,13 @@ func (s *Server) logExchange(r *http.Request, x *exchange, rec *recorder, took t
 
 // loggedPath is a path as it may be logged: some servers put an address with its query into it.
 func loggedPath(path string) string {
-	if i := strings.IndexAny(path, ";=?"); i >= 0 {
-		path = path[:i] + "..."
-	}
-	if i := strings.Index(strings.ToLower(path), "%3"); i >= 0 {
-		path = path[:i] + "..."
-	}
-	if i := strings.Index(path, "%25"); i >= 0 {
-		path = path[:i] + "..."
+	if at := parametersInPath.FindStringIndex(path); at != nil {
+		path = path[:at[0]] + "..."
 	}
 	return clip(path, 256)
 }
+
+var parametersInPath = regexp.MustCompile(`(?s)[;=?]|%3|%25`)
 
 func clip(s string, n int) string { return s[:min(len(s), n)] }
 
