@@ -1,17 +1,19 @@
 # make test    everything that must hold: it installs redis-server, curl and Node with some packages if it can, checks the
-#              code and runs every test
+#              code, runs every test, and a tenth of what make soak counts
+# make soak    the promises that are figures, in full: some ten minutes
 # make compat  the login at authorization servers that others wrote, which it installs if it can; writes docs/compatibility.md
 # make fuzz    every fuzz target for FUZZTIME
 # make build   the release binary, bin/pargate
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION     := 0.1.0
-FUZZTIME    := 30s
+FUZZTIME    := 60s
 
-.PHONY: test check tools compat fuzz build
+.PHONY: test check tools soak compat fuzz build
 
 test: tools check
 	.ci/gotest -race ./...
+	.ci/soak tenth
 
 check:
 	go mod tidy -diff
@@ -26,6 +28,9 @@ tools:
 	@command -v curl >/dev/null || .ci/install curl
 	@command -v node >/dev/null && command -v npm >/dev/null || .ci/install nodejs npm
 	@.ci/npm test/clients clients
+
+soak: tools
+	.ci/soak full
 
 # PARGATE_COMPAT_CACHE is where npm's packages are kept, outside of this tree. In CI nothing is written.
 compat: export PARGATE_COMPAT_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pargate-compat
