@@ -1,4 +1,4 @@
-package client
+package jwt
 
 import (
 	"crypto/rsa"
@@ -18,7 +18,7 @@ func FuzzKeySet(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {
-		keys, problems, err := parseKeys(content)
+		keys, problems, err := ParseKeys(content)
 		if err != nil && (keys != nil || problems != nil) {
 			t.Fatalf("%d keys beside the error %v", len(keys), err)
 		}
@@ -26,14 +26,14 @@ func FuzzKeySet(f *testing.F) {
 			t.Errorf("%d keys", len(keys))
 		}
 		for _, k := range keys {
-			if k.key == nil || len(k.id) > maxKeyID {
-				t.Errorf("%q holds %T %q", content, k.key, k.id)
+			if k.Public == nil || len(k.ID) > maxKeyID {
+				t.Errorf("%q holds %T %q", content, k.Public, k.ID)
 			}
-			if key, ok := k.key.(*rsa.PublicKey); ok && key.N.BitLen() < minRSA {
+			if key, ok := k.Public.(*rsa.PublicKey); ok && key.N.BitLen() < minRSA {
 				t.Errorf("%q holds an RSA key of %d bits", content, key.N.BitLen())
 			}
-			if isRSA(k.key) && k.fits("ES256") || isEd25519(k.key) && (k.fits("RS256") || k.fits("ES256")) {
-				t.Errorf("%q holds a %T for another algorithm", content, k.key)
+			if isRSA(k.Public) && k.Fits("ES256") || isEd25519(k.Public) && (k.Fits("RS256") || k.Fits("ES256")) {
+				t.Errorf("%q holds a %T for another algorithm", content, k.Public)
 			}
 		}
 		for _, p := range problems {
