@@ -24,7 +24,7 @@ type origin struct {
 // locate reads X-Forwarded-For from right to left, and only as far as trusted proxies have written it.
 func (t trustedProxies) locate(r *http.Request) origin {
 	addr, _ := netip.ParseAddrPort(r.RemoteAddr)
-	peer := addr.Addr().Unmap()
+	peer := addr.Addr().Unmap().WithZone("")
 	o := origin{client: peer, chain: peer.String()}
 	if !peer.IsValid() { // a unix socket has no address
 		o.chain = ""
@@ -42,17 +42,31 @@ func (t trustedProxies) locate(r *http.Request) origin {
 		}
 	}
 	for _, hop := range slices.Backward(hops) {
-		addr, err := netip.ParseAddr(hop)
-		if err != nil {
-			break
+		addr, ok := parseHop(hop)
+		if !ok {
+			break // who wrote that is the last one who is known
 		}
-		o.client = addr.Unmap()
+		o.client = addr
 		if !t.contains(o.client) {
 			break
 		}
 	}
 	o.chain = strings.Join(append(hops, peer.String()), ", ")
 	return o
+}
+
+// parseHop reads an address as proxies write it: some with a port, and of IPv6 with brackets (RFC 7239 §6).
+func parseHop(hop string) (netip.Addr, bool) {
+	addr, err := netip.ParseAddr(hop)
+	if err != nil {
+		var withPort netip.AddrPort
+		withPort, err = netip.ParseAddrPort(hop)
+		addr = withPort.Addr()
+	}
+	if inner, bracketed := strings.CutPrefix(hop, "["); err != nil && bracketed && strings.HasSuffix(inner, "]") {
+		addr, err = netip.ParseAddr(strings.TrimSuffix(inner, "]"))
+	}
+	return addr.Unmap().WithZone(""), err == nil
 }
 
 // network names the client's address for counting: one user has a whole /64 of IPv6.

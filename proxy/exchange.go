@@ -33,6 +33,7 @@ type exchange struct {
 	flow     *openFlow            // the flow that the request is bound to; nil: none
 	out      *outgoing            // how it goes upstream then
 	tap      *bodyTap             // of a form that streams through; nil: there is none
+	upload   *upload              // a body that goes upstream while it arrives; nil: there is none, or all of it is here
 	rawQuery string               // as in the request line
 }
 
@@ -79,9 +80,10 @@ func (s *Server) withExchange(next http.Handler) http.Handler {
 				x.place = atPush
 			}
 		}
-		recorder := &recorder{ResponseWriter: w, id: x.id}
+		recorder := &recorder{ResponseWriter: w, id: x.id, deadline: r.ProtoMajor > 1}
 		start := s.Now()
 		defer func() { s.logExchange(r, x, recorder, s.Now().Sub(start)) }()
+		defer recorder.limitWriting() // what is left to write is written behind all this
 		next.ServeHTTP(recorder, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
 	})
 }
@@ -119,12 +121,17 @@ func requestID(r *http.Request, trusted bool) string {
 	return rand.Text()[:16]
 }
 
+// writePatience is how long a client may take for what it is sent at a time, at most 32 KiB. There is no bound for all of
+// a response: long polls and downloads may last.
+const writePatience = 30 * time.Second
+
 // recorder notes the status, and lets no 1xx response of the upstream through: those would carry headers that
-// nobody has looked at.
+// nobody has looked at. A client that does not read is cut off.
 type recorder struct {
 	http.ResponseWriter
-	id     string
-	status int
+	id       string
+	status   int
+	deadline bool // runs out while nothing is written too: HTTP/2 ends a stream then
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -148,8 +155,30 @@ func (w *recorder) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
 	}
+	w.limitWriting()
+	defer w.paused()
 	return w.ResponseWriter.Write(b)
 }
 
-// Unwrap is for http.ResponseController, which flushes through it.
+// FlushError is what http.ResponseController flushes with.
+func (w *recorder) FlushError() error {
+	w.limitWriting()
+	defer w.paused()
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// limitWriting gives what is written next its time.
+func (w *recorder) limitWriting() {
+	// Not every connection has deadlines; one that has none is bounded by what serves it.
+	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(writePatience))
+}
+
+// paused takes the limit away until there is more to write, where it would count on.
+func (w *recorder) paused() {
+	if w.deadline {
+		_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Time{})
+	}
+}
+
+// Unwrap is for http.ResponseController, which sets deadlines through it.
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -20,8 +20,17 @@ import (
 // forward sends the request upstream, as it was bound when it belongs to a flow, and the response back through
 // Server.respond.
 func (s *Server) forward(w http.ResponseWriter, r *http.Request) error {
-	if !exchangeOf(r).bodyArrived {
-		limitReading(w, r, 0)
+	if err := s.awaitBody(w, r); err != nil {
+		return err
+	}
+	limitReading(w, r, 0) // also when it has arrived: net/http reads on, to see whether the client is there
+	if x := exchangeOf(r); hasBody(r) && !x.bodyArrived {
+		up, ctx, cancel := newUpload(w, r, s.UpstreamTimeout)
+		defer cancel(nil)
+		defer up.stall.Stop()
+		x.upload = up
+		r = r.WithContext(ctx)
+		r.Body = up
 	}
 	s.proxy.ServeHTTP(w, r)
 	return nil
@@ -107,8 +116,11 @@ func (s *Server) publicURL(x *exchange) *url.URL {
 // no. An error that is ours to tell is told; a client that has gone away is told nothing.
 func (s *Server) upstreamFailed(w http.ResponseWriter, out *http.Request, err error) {
 	var told *oauth.Error
+	blamed := exchangeOf(out).upload.blame()
 	switch {
 	case errors.As(err, &told):
+	case blamed != nil:
+		err = blamed
 	case errors.Is(err, context.Canceled) && out.Context().Err() != nil:
 		s.Log.Debug("client went away", zap.String("request_id", exchangeOf(out).id))
 		panic(http.ErrAbortHandler)

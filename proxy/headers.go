@@ -27,22 +27,37 @@ var (
 	overridingPath   = map[string]bool{"x-original-url": true, "x-rewrite-url": true, "x-original-uri": true, "x-rewrite-uri": true}
 )
 
+// framing are the fields that frame a message, when they are not called what they are called: net/http has read those and
+// takes them away, a server behind a lenient parser might read the others.
+var framing = map[string]string{"content-length": "Content-Length", "transfer-encoding": "Transfer-Encoding", "host": "Host"}
+
 // dropForwardingHeaders removes what only the gateway may say, and the header called certificate, with the client's; on
 // protected paths also what would make another method or path of the request, and the latter on every path where requests
-// must be pushed, because it leads from there to the authorization endpoint. Servers that hand headers on as CGI variables
-// make one name of "-" and "_".
+// must be pushed, because it leads from there to the authorization endpoint.
 func dropForwardingHeaders(h http.Header, protected, mustPush bool, certificate string) {
 	certificate = foldHeader(certificate)
 	for name := range h {
 		folded := foldHeader(name)
 		if folded == certificate || forwarding[folded] || hasPrefixOf(folded, forwardingPrefixes) || protected && overridingMethod[folded] ||
-			(protected || mustPush) && overridingPath[folded] {
+			(protected || mustPush) && overridingPath[folded] || framing[folded] != "" && framing[folded] != name {
 			delete(h, name)
 		}
 	}
 }
 
-func foldHeader(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", "-") }
+// foldHeader returns what a name is to servers that make variables of headers: those of CGI make one name of "-" and "_",
+// and some of every character that is neither a letter nor a digit.
+func foldHeader(name string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'A' && r <= 'Z':
+			return r + 'a' - 'A'
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
+			return r
+		}
+		return '-'
+	}, name)
+}
 
 // hasPrefixOf reports whether s begins with one of the prefixes.
 func hasPrefixOf(s string, prefixes []string) bool {

@@ -39,6 +39,9 @@ var responseSteps = []func(*reply) error{
 // respond is the one way back.
 func (s *Server) respond(res *http.Response) error {
 	x := exchangeOf(res.Request)
+	if x.upload != nil {
+		x.upload.answered.Store(true)
+	}
 	if res.StatusCode == http.StatusSwitchingProtocols {
 		return badGateway(http.StatusBadGateway, errors.New("the upstream switched protocols, which nobody asked for"))
 	}
@@ -69,6 +72,7 @@ func (r *reply) flows() (live []*openFlow, err error) {
 // setHeaders sets what holds on the trip: nothing is cached or linked to, no address is told to others, and nothing of the
 // authorization endpoint is shared with other origins' scripts.
 func (r *reply) setHeaders() error {
+	r.Header.Del("Alt-Svc") // where else the upstream can be reached is nothing for browsers: they would go around the gateway
 	if r.x.place.protected() && r.x.endpoints != nil {
 		for name := range r.Header {
 			if strings.HasPrefix(name, "Access-Control-") {

@@ -17,14 +17,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // what is left must be allowed to pass.
 func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	x := exchangeOf(r)
-	if r.Method == http.MethodConnect || r.Method == http.MethodTrace {
-		s.json(w, r, func(http.ResponseWriter, *http.Request) error {
-			return methodNotSupported("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
-		})
-		return
+	answer := s.page
+	if x.place == atPush {
+		answer = s.json
 	}
-	if r.Header.Get(hopHeader) == s.hop {
-		s.page(w, r, func(http.ResponseWriter, *http.Request) error { return loopDetected() })
+	leave, err := s.admit(x)
+	if err == nil {
+		defer leave()
+		err = s.checkHead(r)
+	}
+	if err != nil {
+		answer(w, r, func(http.ResponseWriter, *http.Request) error { return err })
 		return
 	}
 	limitReading(w, r, s.BodyTimeout)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/netip"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -76,6 +77,7 @@ type Server struct {
 	cookieJars map[string]*cookieJar // by the scheme of the public origin
 	proxies    trustedProxies
 	limiter    *limiter
+	admission  Shares
 	vocabulary *rewrite.Vocabulary
 	hop        string // names this process, for hopHeader
 }
@@ -95,7 +97,8 @@ func New(o Options) (*Server, error) {
 	case o.FAPI && o.PushLifetime >= 600*time.Second: // FAPI 2.0 Security Profile §5.3.2.2
 		return nil, errors.New("proxy: a request_uri lives less than 600 s under the FAPI profile")
 	}
-	s := &Server{Options: o, proxies: o.TrustedProxies, limiter: newLimiter(o.PushRate, o.Now), hop: rand.Text()}
+	s := &Server{Options: o, proxies: o.TrustedProxies, limiter: newLimiter(o.PushRate, o.Now), hop: rand.Text(),
+		admission: Shares{Total: maxRequests, Each: maxRequestsOfOne, Free: o.TrustedProxies}}
 	resume := map[string]bool{}
 	for _, name := range append([]string{"login_verifier", "consent_verifier", "g_continue"}, o.ResumeParams...) {
 		if folded := oauth.Fold(name); oauth.IsAuthorizationRequestName(folded) || oauth.IsNeverKept(folded) || oauth.IsOwnName(folded) {
@@ -106,11 +109,12 @@ func New(o Options) (*Server, error) {
 	s.vocabulary = newVocabulary(resume)
 	transport := newTransport(o.UpstreamTimeout, o.UpstreamRoots)
 	var err error
-	if s.clientAuth, err = s.newClientAuth(transport); err != nil {
+	probes := newBulkhead(transport, probeSlots, probeQueue)
+	if s.clientAuth, err = s.newClientAuth(probes); err != nil {
 		return nil, err
 	}
 	if o.DryRun {
-		s.dryRun = newDryRun(transport)
+		s.dryRun = newDryRun(probes)
 	}
 	s.upstream = &upstream{
 		issuer: o.Issuer,
@@ -121,7 +125,7 @@ func New(o Options) (*Server, error) {
 		log:    o.Log,
 	}
 	s.cookieJars = map[string]*cookieJar{"https": newCookieJar(true, o.FlowLifetime, o.Now), "http": newCookieJar(false, o.FlowLifetime, o.Now)}
-	s.proxy = s.newReverseProxy(transport)
+	s.proxy = s.newReverseProxy(newBulkhead(transport, forwardSlots, forwardQueue).withUploads(uploadSlots))
 	return s, nil
 }
 
@@ -167,8 +171,13 @@ func (o *Options) setDefaults() {
 // Close gives back the idle connections to the upstream. The store is its owner's to close.
 func (s *Server) Close() { s.upstream.client.CloseIdleConnections() }
 
-// Run learns the upstream's endpoints and keeps them fresh until ctx ends.
-func (s *Server) Run(ctx context.Context) { s.upstream.run(ctx) }
+// Run learns the upstream's endpoints and keeps them, and the connections to it, fresh until ctx ends.
+func (s *Server) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	running.Go(func() { s.upstream.renewConnections(ctx, connectionAge) })
+	s.upstream.run(ctx)
+	running.Wait()
+}
 
 // Ready returns what keeps the gateway from serving, by name; nil when nothing does. Trouble of the upstream after
 // its endpoints are known is not among it: taking every replica out would make a partial failure a total one.
