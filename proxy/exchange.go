@@ -80,7 +80,7 @@ func (s *Server) withExchange(next http.Handler) http.Handler {
 				x.place = atPush
 			}
 		}
-		recorder := &recorder{ResponseWriter: w, id: x.id, deadline: r.ProtoMajor > 1}
+		recorder := &recorder{ResponseWriter: w, id: x.id, patience: s.WriteTimeout, pausing: r.ProtoMajor > 1}
 		start := s.Now()
 		defer func() { s.logExchange(r, x, recorder, s.Now().Sub(start)) }()
 		defer recorder.limitWriting() // what is left to write is written behind all this
@@ -121,17 +121,14 @@ func requestID(r *http.Request, trusted bool) string {
 	return rand.Text()[:16]
 }
 
-// writePatience is how long a client may take for what it is sent at a time, at most 32 KiB. There is no bound for all of
-// a response: long polls and downloads may last.
-const writePatience = 30 * time.Second
-
 // recorder notes the status, and lets no 1xx response of the upstream through: those would carry headers that
 // nobody has looked at. A client that does not read is cut off.
 type recorder struct {
 	http.ResponseWriter
 	id       string
 	status   int
-	deadline bool // runs out while nothing is written too: HTTP/2 ends a stream then
+	patience time.Duration // with a client that does not read
+	pausing  bool          // the deadline of a write would count on behind it: HTTP/2 ends a stream then
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -170,12 +167,12 @@ func (w *recorder) FlushError() error {
 // limitWriting gives what is written next its time.
 func (w *recorder) limitWriting() {
 	// Not every connection has deadlines; one that has none is bounded by what serves it.
-	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(writePatience))
+	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(w.patience))
 }
 
 // paused takes the limit away until there is more to write, where it would count on.
 func (w *recorder) paused() {
-	if w.deadline {
+	if w.pausing {
 		_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Time{})
 	}
 }

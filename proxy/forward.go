@@ -58,7 +58,7 @@ func (s *Server) rewrite(p *httputil.ProxyRequest) {
 	if x.endpoints != nil && (x.place.protected() || x.place == atOIDC || x.place == atOAuth) {
 		p.Out.Host = x.endpoints.public.Host
 	}
-	dropForwardingHeaders(p.Out.Header, x.place.protected(), s.mustPush(), s.ClientCertHeader)
+	dropForwardingHeaders(p.Out.Header, x.origin.trusted, x.place.protected(), s.mustPush(), s.ClientCertHeader)
 	h := p.Out.Header
 	forbidReplay(p.Out)
 	h.Del("Upgrade") // no tunnels: what goes through one, nobody sees

@@ -16,10 +16,18 @@ var forwarding = map[string]bool{
 	"x-arr-clientcert": true, "x-tls-client-cert": true, "x-client-dn": true, "x-ssl": true,
 	"fastly-client-ip": true, "wl-proxy-client-ip": true, "proxy-client-ip": true, "x-proxyuser-ip": true,
 	"x-envoy-external-address": true, "x-originating-ip": true, "proxy": true,
-	"x-original-proto": true, "x-original-scheme": true, "x-original-for": true, "x-arr-ssl": true,
+	"x-remote-ip": true, "x-remote-addr": true, "x-azure-clientip": true, "x-azure-socketip": true, "x-appengine-user-ip": true,
+	"cf-connecting-ipv6": true, "cf-pseudo-ipv4": true,
+	"pargate-hop": true, "x-original-proto": true, "x-original-scheme": true, "x-original-for": true, "x-arr-ssl": true,
 }
 
 var forwardingPrefixes = []string{"x-forwarded-", "x-ssl-client-", "ssl-client-", "x-ssl-cert", "x-amzn-mtls-", "cf-client-cert-", "x-forward-", "x-client-cert-", "x-client-verify"}
+
+// identity are the headers with which a proxy that has signed a user in says who it is. A server that is used to such a
+// proxy believes them; so they are a trusted proxy's alone.
+var identity = map[string]bool{"remote-user": true, "x-remote-user": true, "x-authenticated-user": true, "x-authenticated-userid": true, "x-webauth-user": true}
+
+var identityPrefixes = []string{"x-auth-request-", "x-remote-user-"}
 
 // With these a request asks to be taken for one of another method, or for another path.
 var (
@@ -31,14 +39,15 @@ var (
 // takes them away, a server behind a lenient parser might read the others.
 var framing = map[string]string{"content-length": "Content-Length", "transfer-encoding": "Transfer-Encoding", "host": "Host"}
 
-// dropForwardingHeaders removes what only the gateway may say, and the header called certificate, with the client's; on
-// protected paths also what would make another method or path of the request, and the latter on every path where requests
+// dropForwardingHeaders removes what only the gateway may say, and the header called certificate, with the client's; from
+// who is not trusted also what only a trusted proxy may say; on protected paths also what would make another method or path of the request, and the latter on every path where requests
 // must be pushed, because it leads from there to the authorization endpoint.
-func dropForwardingHeaders(h http.Header, protected, mustPush bool, certificate string) {
+func dropForwardingHeaders(h http.Header, trusted, protected, mustPush bool, certificate string) {
 	certificate = foldHeader(certificate)
 	for name := range h {
 		folded := foldHeader(name)
-		if folded == certificate || forwarding[folded] || hasPrefixOf(folded, forwardingPrefixes) || protected && overridingMethod[folded] ||
+		if folded == certificate || forwarding[folded] || hasPrefixOf(folded, forwardingPrefixes) ||
+			!trusted && (identity[folded] || hasPrefixOf(folded, identityPrefixes)) || protected && overridingMethod[folded] ||
 			(protected || mustPush) && overridingPath[folded] || framing[folded] != "" && framing[folded] != name {
 			delete(h, name)
 		}

@@ -60,6 +60,7 @@ type Options struct {
 	TrustedProxies  []netip.Prefix // whose X-Forwarded-For is believed
 	UpstreamTimeout time.Duration  // until the upstream's response headers; zero means 30 s
 	BodyTimeout     time.Duration  // for a body that the gateway itself reads or refuses to arrive; zero means 10 s
+	WriteTimeout    time.Duration  // for a client to take what it is sent at a time, not for all of a response; zero means 30 s
 	UpstreamRoots   *x509.CertPool // nil: the system's
 
 	Now func() time.Time // nil: time.Now
@@ -162,6 +163,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.BodyTimeout == 0 {
 		o.BodyTimeout = 10 * time.Second
+	}
+	if o.WriteTimeout == 0 {
+		o.WriteTimeout = 30 * time.Second
 	}
 	if o.Now == nil {
 		o.Now = time.Now

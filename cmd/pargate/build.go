@@ -26,12 +26,14 @@ type gateway struct {
 	clients *client.Registry // nil: no client file
 	redis   *pushstore.Redis // nil: memory
 	keys    *keyPair         // nil: plain HTTP
+
+	connections *proxy.Shares // of the public listener
 }
 
 // build makes a gateway out of settings that have been checked. It opens no connection. An error is one of the
 // settings: a file that they name cannot be used.
 func build(cfg *config.Config, log *zap.Logger) (*gateway, error) {
-	g := &gateway{}
+	g := &gateway{connections: connectionShares(cfg.TrustedProxies)}
 	var problems []error
 	note := func(setting string, err error) {
 		if err != nil {
@@ -150,6 +152,7 @@ func (g *gateway) startBackground(ctx context.Context, log *zap.Logger) (end fun
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { g.server.Run(ctx) })
+	running.Go(func() { g.reloadOnHangup(ctx, log) })
 	if g.clients != nil {
 		running.Go(func() { g.watchClients(ctx, log) })
 	}
@@ -166,13 +169,16 @@ func (g *gateway) startBackground(ctx context.Context, log *zap.Logger) (end fun
 }
 
 func (g *gateway) watchClients(ctx context.Context, log *zap.Logger) {
-	g.clients.Watch(ctx, filesInterval, func(err error) {
-		if err != nil {
-			log.Error("client file refused; the clients read before stay", zap.Error(err))
-			return
-		}
-		log.Info("client file read again", zap.Int("clients", g.clients.Len()))
-	})
+	g.clients.Watch(ctx, filesInterval, func(err error) { g.tellClients(err, log) })
+}
+
+// tellClients logs what has come of reading the client file again.
+func (g *gateway) tellClients(err error, log *zap.Logger) {
+	if err != nil {
+		log.Error("client file refused; the clients read before stay", zap.Error(err))
+		return
+	}
+	log.Info("client file read again", zap.Int("clients", g.clients.Len()))
 }
 
 // describeRedis says once what Redis it is, and warns when that Redis may drop what it has acknowledged.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,9 +19,11 @@ import (
 // restart anything, and a new pair that is broken keeps the old one.
 type keyPair struct {
 	certFile, keyFile string
-	read              [sha256.Size]byte // digest of the contents as last read, also when they were refused
 	current           atomic.Pointer[tls.Certificate]
 	clientRoots       func() *x509.CertPool // whose certificates clients are asked for; nil: they are not asked
+
+	mu   sync.Mutex
+	read [sha256.Size]byte // digest of the contents as last read, also when they were refused
 }
 
 // loadKeyPair reads the pair for the first time.
@@ -32,6 +35,8 @@ func loadKeyPair(certFile, keyFile string) (*keyPair, error) {
 
 // reload reads the files again and reports whether there is another pair now.
 func (k *keyPair) reload() (changed bool, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	cert, certErr := os.ReadFile(k.certFile)
 	key, keyErr := os.ReadFile(k.keyFile)
 	if err := errors.Join(certErr, keyErr); err != nil {
@@ -65,14 +70,23 @@ func (k *keyPair) watch(ctx context.Context, interval time.Duration, log *zap.Lo
 		changed, err := k.reload()
 		switch {
 		case changed:
-			log.Info("certificate read again", zap.Time("not_after", k.current.Load().Leaf.NotAfter))
+			k.tell(nil, log)
 			last = ""
 		case err != nil && err.Error() != last:
 			// While a pair is being written, its halves may not fit; that is told once and read again.
-			log.Error("certificate refused; the one read before stays", zap.Error(err))
+			k.tell(err, log)
 			last = err.Error()
 		}
 	}
+}
+
+// tell logs what has come of reading the files again.
+func (k *keyPair) tell(err error, log *zap.Logger) {
+	if err != nil {
+		log.Error("certificate refused; the one read before stays", zap.Error(err))
+		return
+	}
+	log.Info("certificate read again", zap.Time("not_after", k.current.Load().Leaf.NotAfter))
 }
 
 // config is the listener's TLS. A client's certificate is taken as it is; whether it proves anything is decided when it is
@@ -80,6 +94,7 @@ func (k *keyPair) watch(ctx context.Context, interval time.Duration, log *zap.Lo
 func (k *keyPair) config() *tls.Config {
 	config := &tls.Config{
 		MinVersion:     tls.VersionTLS12,
+		NextProtos:     []string{"h2", "http/1.1"},
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return k.current.Load(), nil },
 	}
 	if k.clientRoots != nil {

@@ -98,7 +98,7 @@ func parseFlags(name string, args []string, p program, define func(*flag.FlagSet
 func loadConfig(p program) (*config.Config, []config.Warning, bool) {
 	cfg, warnings, err := config.Load(p.environ)
 	if err == nil {
-		return cfg, warnings, true
+		return cfg, append(warnings, warnOfGODEBUG(p.environ)...), true
 	}
 	var problems config.Problems
 	switch {

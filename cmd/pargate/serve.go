@@ -93,14 +93,13 @@ func serveOn(ctx context.Context, listeners []listener, cfg *config.Config, g *g
 	failed := make(chan error, len(listeners))
 	for i, l := range listeners {
 		s := newHTTPServer(handlers[i], log)
-		serve := s.Serve
-		if g.keys != nil && l.setting == "LISTEN_ADDR" {
-			s.TLSConfig = g.keys.config()
-			serve = func(l net.Listener) error { return s.ServeTLS(l, "", "") }
+		var open net.Listener = l
+		if l.setting == "LISTEN_ADDR" {
+			open = g.public(l, s, log)
 		}
 		servers, addresses[i] = append(servers, s), l.Addr().String()
 		go func() {
-			if err := serve(l); !errors.Is(err, http.ErrServerClosed) {
+			if err := s.Serve(open); !errors.Is(err, http.ErrServerClosed) {
 				failed <- fmt.Errorf("%s: %w", l.setting, err)
 			}
 		}()
@@ -120,6 +119,17 @@ func serveOn(ctx context.Context, listeners []listener, cfg *config.Config, g *g
 	}
 	log.Info("stopping: no new connections, waiting for requests in flight", zap.Duration("at_most", cfg.ShutdownTimeout))
 	return errors.Join(err, shutdown(servers, cfg.ShutdownTimeout))
+}
+
+// public is the listener that strangers reach: it bounds their connections, opens TLS, and looks at how their requests
+// are framed.
+func (g *gateway) public(l net.Listener, s *http.Server, log *zap.Logger) net.Listener {
+	l = &counting{Listener: l, shares: g.connections, log: log}
+	if g.keys == nil {
+		return plain{l}
+	}
+	s.TLSConfig = g.keys.config() // by which net/http knows that there will be HTTP/2
+	return newSecure(l, g.keys.config(), log)
 }
 
 // closingWhen tells clients to open a new connection for their next request once the process is stopping: to another
@@ -156,14 +166,29 @@ func shutdown(servers []*http.Server, timeout time.Duration) error {
 	return errors.Join(errs...)
 }
 
+// What one HTTP/2 connection may take. Its streams are requests, and count as such; the buffers are for bodies that
+// nobody reads yet.
+var http2Limits = http.HTTP2Config{
+	MaxConcurrentStreams:          100,
+	MaxReceiveBufferPerConnection: 1 << 20,
+	MaxReceiveBufferPerStream:     64 << 10,
+	SendPingTimeout:               30 * time.Second, // after which a silent client is asked whether it is there
+	PingTimeout:                   15 * time.Second,
+	WriteByteTimeout:              30 * time.Second,
+}
+
+// newHTTPServer returns a server whose clients must get on with their requests. How long a body or a response may take is
+// decided per route, because uploads and long polls may last.
 func newHTTPServer(h http.Handler, log *zap.Logger) *http.Server {
 	errorLog, _ := zap.NewStdLogAt(log, zap.WarnLevel) // the level is a constant
+	limits := http2Limits
 	return &http.Server{
 		Handler:                      h,
 		ReadHeaderTimeout:            10 * time.Second,
 		IdleTimeout:                  75 * time.Second,
 		MaxHeaderBytes:               64 << 10, // Kerberos tickets are large
-		DisableGeneralOptionsHandler: true,     // OPTIONS * is the upstream's to answer
+		HTTP2:                        &limits,
+		DisableGeneralOptionsHandler: true, // OPTIONS * is the upstream's to answer
 		ErrorLog:                     errorLog,
 	}
 }

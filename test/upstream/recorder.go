@@ -83,11 +83,12 @@ func (r *Recorder) Requests() []Request {
 
 // Last returns what arrived last; the zero Request when nothing has.
 func (r *Recorder) Last() Request {
-	all := r.Requests()
-	if len(all) == 0 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.requests) == 0 {
 		return Request{}
 	}
-	return all[len(all)-1]
+	return r.requests[len(r.requests)-1]
 }
 
 // Raw returns every byte that has arrived, metadata requests included.

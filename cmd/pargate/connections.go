@@ -1,0 +1,105 @@
+package main
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"pargate/proxy"
+)
+
+// How many connections there are at once. An idle one costs some ten KiB. One network has a part of them, so that
+// nobody takes all; the proxies in TRUSTED_PROXIES, which bring everybody's, may have them all.
+const (
+	maxConnections      = 16_384
+	maxConnectionsOfOne = 1024 // of a /24 of IPv4 or a /56 of IPv6
+	refusalsPerLine     = 10 * time.Second
+)
+
+// connectionShares are the connections that the process can bear: it needs descriptors for others too.
+func connectionShares(trusted []netip.Prefix) *proxy.Shares {
+	return &proxy.Shares{Total: min(maxConnections, descriptors()/4*3), Each: maxConnectionsOfOne, Free: trusted}
+}
+
+// counting is a listener that ends connections at once for which there is no room.
+type counting struct {
+	net.Listener
+	shares *proxy.Shares
+	log    *zap.Logger
+
+	mu      sync.Mutex
+	told    time.Time
+	refused int // since then
+}
+
+// Accept implements net.Listener.
+func (l *counting) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		addr := addressOf(c)
+		giveBack, denied := l.shares.Take(addr)
+		if denied == proxy.Granted {
+			return &counted{c, giveBack}, nil
+		}
+		abort(c)
+		l.tell(addr, denied)
+	}
+}
+
+// tell logs that connections are refused, not for each of them.
+func (l *counting) tell(addr netip.Addr, denied proxy.Denied) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refused++
+	if now := time.Now(); now.Sub(l.told) >= refusalsPerLine {
+		l.log.Warn("connections refused; if these are a proxy's, name it in TRUSTED_PROXIES", zap.String("reason", string(denied)),
+			zap.Stringer("last_from", addr), zap.Int("refused", l.refused))
+		l.told, l.refused = now, 0
+	}
+}
+
+func addressOf(c net.Conn) netip.Addr {
+	addr, _ := netip.ParseAddrPort(c.RemoteAddr().String()) // a socket has none
+	return addr.Addr().Unmap()
+}
+
+// abort closes a connection without waiting for what is on its way.
+func abort(c net.Conn) {
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	c.Close()
+}
+
+// counted gives its share back when it is closed.
+type counted struct {
+	net.Conn
+	giveBack func()
+}
+
+// Close implements net.Conn.
+func (c *counted) Close() error {
+	defer c.giveBack()
+	return c.Conn.Close()
+}
+
+// CloseWrite lets net/http end a connection so that the client still gets to read the answer.
+func (c *counted) CloseWrite() error { return closeWrite(c.Conn) }
+
+// plain is a listener of connections without TLS whose framing is looked at.
+type plain struct{ net.Listener }
+
+// Accept implements net.Listener.
+func (l plain) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &framed{Conn: c}, nil
+}
