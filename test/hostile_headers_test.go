@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pargate/proxy"
 	"pargate/test/harness"
@@ -62,6 +63,7 @@ func TestWhatStrangersSayOfThemselvesDoesNotArrive(t *testing.T) {
 			for written, write := range lines {
 				for _, path := range []string{"/page", "/authorize/x"} {
 					name := spell(family)
+					d.SetDeadline(time.Now().Add(10 * time.Second))
 					io.WriteString(d, "GET "+path+" HTTP/1.1\r\nHost: x\r\n"+write(name)+"\r\n")
 					res, err := http.ReadResponse(d.Reader, nil)
 					if err != nil {
