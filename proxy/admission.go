@@ -35,7 +35,7 @@ func (s *Server) admit(x *exchange) (leave func(), err error) {
 // checkHead refuses a request that is not even looked at.
 func (s *Server) checkHead(r *http.Request) error {
 	switch {
-	case r.Method == http.MethodConnect || r.Method == http.MethodTrace:
+	case r.Method == http.MethodConnect || r.Method == http.MethodTrace || r.Method == "PRI": // the last begins an HTTP/2 that nobody has agreed on
 		return methodNotSupported("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
 	case len(r.Header) > maxHeaderFields:
 		return &oauth.Error{Status: http.StatusRequestHeaderFieldsTooLarge, Code: oauth.CodeInvalidRequest,

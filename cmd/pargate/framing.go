@@ -9,27 +9,47 @@ import (
 
 // framed refuses requests of HTTP/1 whose end another server could see elsewhere (RFC 9112 §11.2): what stands in front
 // of the gateway, or behind it, would take the rest for another request. net/http reads several of them its own way
-// without a word. From the first such request on the connection yields nothing, so it is answered with 400 and closed.
+// without a word. From the first such request on nothing of the connection is read, and net/http is made to answer with
+// 400 and to close it.
 type framed struct {
 	net.Conn
 	scanner framingScanner
 	refused error
+	instead string // what is read before the error
 }
+
+// noRequest is what net/http reads in place of a refused request: it may still be serving the one before, which an error
+// would end.
+const noRequest = "refused\r\n\r\n"
 
 // Read implements net.Conn.
 func (c *framed) Read(b []byte) (int, error) {
 	if c.refused != nil {
+		return c.readInstead(b)
+	}
+	fresh := c.scanner.betweenMessages()
+	n, err := c.Conn.Read(b)
+	good, odd := c.scanner.scan(b[:n])
+	if odd == nil {
+		return n, err
+	}
+	c.refused = odd
+	if c.scanner.inHead() && (fresh || good > 0) { // else net/http has begun to read it
+		c.instead = noRequest
+	}
+	if good > 0 {
+		return good, nil
+	}
+	return c.readInstead(b)
+}
+
+func (c *framed) readInstead(b []byte) (int, error) {
+	if c.instead == "" {
 		return 0, c.refused
 	}
-	n, err := c.Conn.Read(b)
-	if good, odd := c.scanner.scan(b[:n]); odd != nil {
-		c.refused = odd
-		if good > 0 {
-			return good, nil
-		}
-		return 0, odd
-	}
-	return n, err
+	n := copy(b, c.instead)
+	c.instead = c.instead[n:]
+	return n, nil
 }
 
 // CloseWrite lets net/http end a connection so that the client still gets to read the answer.
@@ -114,13 +134,19 @@ func (s *framingScanner) scan(b []byte) (good int, err error) {
 				return good, err
 			}
 			i++
-			if s.state != atRequestLine && s.state != inHeader || s.length == 0 && s.state == atRequestLine {
+			if !s.inHead() || s.betweenMessages() {
 				good = i
 			}
 		}
 	}
 	return len(b), nil
 }
+
+// betweenMessages reports whether nothing of the next message has been seen.
+func (s *framingScanner) betweenMessages() bool { return s.state == atRequestLine && s.length == 0 }
+
+// inHead reports whether the next byte belongs to a head.
+func (s *framingScanner) inHead() bool { return s.state == atRequestLine || s.state == inHeader }
 
 func (s *framingScanner) bodyEnds() {
 	if s.state == inChunk {
