@@ -37,6 +37,7 @@ func TestTheBinary(t *testing.T) {
 		{"ends at once at a second signal", endsAtASecondSignal},
 		{"skips the delay at an interrupt", skipsTheDelayAtAnInterrupt},
 		{"loses no request when it is terminated", losesNoRequest},
+		{"reads its files again at a hangup, and loses no request", reloadsAtAHangup},
 		{"trusts the system's authorities besides those of the file", trustsTheSystem},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -182,6 +183,36 @@ func sendUntilSentAway(ctx context.Context, address string, started chan<- struc
 		<-tick.C
 	}
 	return sent, nil
+}
+
+// A client is added and taken away twenty times while others push and browse.
+func reloadsAtAHangup(t *testing.T, binary string) {
+	up := upstream.New(t)
+	file := writeFile(t, harness.Clients)
+	p := startProcess(t, binary, "UPSTREAM_URL="+up.URL, "CLIENTS_FILE="+file)
+	up.SetIssuer(p.public)
+	p.waitReady(t)
+	load := steadyLoad(t, p.public, nil)
+	known := func() bool {
+		return harness.NewBrowser(p.public).Post(t, "/par", harness.Form("client_id", "new").Encode(), func(r *http.Request) { r.SetBasicAuth("new", "n3w") }).Status == 201
+	}
+	withNew := strings.Replace(harness.Clients, "[", `[{"client_id": "new", "client_secret": "n3w"},`, 1)
+	for i := range 20 {
+		text := harness.Clients
+		if i%2 == 0 {
+			text = withNew
+		}
+		replaceFile(t, file, text, i%4 < 2)
+		p.Process.Signal(syscall.SIGHUP)
+		harness.WaitFor(t, "the file to be read", func() bool { return known() == (i%2 == 0) })
+	}
+	load.end(t)
+	if n := strings.Count(p.logs.String(), "SIGHUP: reading the files again"); n == 0 {
+		t.Errorf("%s", p.logs)
+	}
+	p.Process.Signal(syscall.SIGTERM)
+	p.Process.Signal(syscall.SIGINT)
+	p.wait(t)
 }
 
 func trustsTheSystem(t *testing.T, binary string) {

@@ -310,7 +310,7 @@ func FuzzFraming(f *testing.F) {
 			lead, _ := reader.Peek(4) // as net/http does behind a POST
 			reader.Discard(len(lead) - len(bytes.TrimLeft(lead, "\r\n")))
 			req, err := http.ReadRequest(reader)
-			if err != nil {
+			if err != nil || req.ProtoMajor != 1 {
 				return // net/http ends the connection here
 			}
 			if _, err := io.Copy(io.Discard, req.Body); err != nil {

@@ -33,18 +33,27 @@ func loadKeyPair(certFile, keyFile string) (*keyPair, error) {
 	return k, err
 }
 
+// settled is how long the files must stay as they are before they are believed: of a chain that is being written, the
+// beginning is a certificate too.
+const settled = 100 * time.Millisecond
+
 // reload reads the files again and reports whether there is another pair now.
 func (k *keyPair) reload() (changed bool, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	cert, certErr := os.ReadFile(k.certFile)
-	key, keyErr := os.ReadFile(k.keyFile)
-	if err := errors.Join(certErr, keyErr); err != nil {
+	cert, key, digest, err := k.contents()
+	if err != nil || digest == k.read {
 		return false, err
 	}
-	digest := sha256.Sum256(append(append(cert[:len(cert):len(cert)], 0), key...))
+	for before := k.read; k.current.Load() != nil && before != digest; {
+		before = digest
+		time.Sleep(settled)
+		if cert, key, digest, err = k.contents(); err != nil {
+			return false, err
+		}
+	}
 	if digest == k.read {
-		return false, nil
+		return false, nil // what was there for a moment has gone
 	}
 	k.read = digest
 	pair, err := tls.X509KeyPair(cert, key)
@@ -53,6 +62,14 @@ func (k *keyPair) reload() (changed bool, err error) {
 	}
 	k.current.Store(&pair)
 	return true, nil
+}
+
+// contents reads both files.
+func (k *keyPair) contents() (cert, key []byte, digest [sha256.Size]byte, err error) {
+	cert, certErr := os.ReadFile(k.certFile)
+	key, keyErr := os.ReadFile(k.keyFile)
+	digest = sha256.Sum256(append(append(cert[:len(cert):len(cert)], 0), key...))
+	return cert, key, digest, errors.Join(certErr, keyErr)
 }
 
 // watch reads the files every interval until ctx ends. It compares contents, because watching a file misses the links
