@@ -62,6 +62,7 @@ func (s *Server) rewrite(p *httputil.ProxyRequest) {
 	h := p.Out.Header
 	forbidReplay(p.Out)
 	h.Del("Upgrade") // no tunnels: what goes through one, nobody sees
+	h.Del("Http2-Settings")
 	h.Del("Connection")
 	h.Del("Expect")
 	if public := s.publicURL(x); public != nil {

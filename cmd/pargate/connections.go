@@ -19,9 +19,12 @@ const (
 	refusalsPerLine     = 10 * time.Second
 )
 
-// connectionShares are the connections that the process can bear: it needs descriptors for others too.
+// reserved is how many descriptors are kept for connections to the upstream and to Redis, and for files.
+const reserved = 1024
+
+// connectionShares are the connections that the process can bear.
 func connectionShares(trusted []netip.Prefix) *proxy.Shares {
-	return &proxy.Shares{Total: min(maxConnections, descriptors()/4*3), Each: maxConnectionsOfOne, Free: trusted}
+	return &proxy.Shares{Total: min(maxConnections, max(descriptors()-reserved, descriptors()/2)), Each: maxConnectionsOfOne, Free: trusted}
 }
 
 // counting is a listener that ends connections at once for which there is no room.

@@ -19,8 +19,9 @@ const handshakeTimeout = 10 * time.Second
 // look at what is framed inside.
 type secure struct {
 	net.Listener
-	config *tls.Config
-	log    *zap.Logger
+	config  *tls.Config
+	timeout time.Duration // of one handshake
+	log     *zap.Logger
 
 	ctx    context.Context // ends with the listener
 	cancel context.CancelFunc
@@ -30,7 +31,7 @@ type secure struct {
 }
 
 func newSecure(l net.Listener, config *tls.Config, log *zap.Logger) *secure {
-	s := &secure{Listener: l, config: config, log: log, open: make(chan net.Conn), failed: make(chan error)}
+	s := &secure{Listener: l, config: config, timeout: handshakeTimeout, log: log, open: make(chan net.Conn), failed: make(chan error)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -72,7 +73,7 @@ func (s *secure) acceptAll() {
 
 // shakeHands opens TLS and hands the connection on: one of HTTP/2 as it is, since net/http must know it by its type.
 func (s *secure) shakeHands(c net.Conn) {
-	ctx, cancel := context.WithTimeout(s.ctx, handshakeTimeout)
+	ctx, cancel := context.WithTimeout(s.ctx, s.timeout)
 	defer cancel()
 	conn := tls.Server(c, s.config)
 	if err := conn.HandshakeContext(ctx); err != nil {
