@@ -11,20 +11,21 @@ import (
 	"pargate/proxy"
 )
 
-// How many connections there are at once. An idle one costs some ten KiB. One network has a part of them, so that
-// nobody takes all; the proxies in TRUSTED_PROXIES, which bring everybody's, may have them all.
-const (
-	maxConnections      = 16_384
-	maxConnectionsOfOne = 1024 // of a /24 of IPv4 or a /56 of IPv6
-	refusalsPerLine     = 10 * time.Second
-)
+// maxConnections is how many connections there are at once. An idle one costs some ten KiB. One network, which may be a
+// university or a carrier's, has a quarter of them, so that nobody takes all; the proxies in TRUSTED_PROXIES, which bring
+// everybody's, may have them all.
+const maxConnections = 16_384
+
+// betweenRefusals is how often it is told at most that connections are refused.
+const betweenRefusals = 10 * time.Second
 
 // reserved is how many descriptors are kept for connections to the upstream and to Redis, and for files.
 const reserved = 1024
 
 // connectionShares are the connections that the process can bear.
 func connectionShares(trusted []netip.Prefix) *proxy.Shares {
-	return &proxy.Shares{Total: min(maxConnections, max(descriptors()-reserved, descriptors()/2)), Each: maxConnectionsOfOne, Free: trusted}
+	total := min(maxConnections, max(descriptors()-reserved, descriptors()/2))
+	return &proxy.Shares{Total: total, Each: total / 4, Free: trusted}
 }
 
 // counting is a listener that ends connections at once for which there is no room.
@@ -60,7 +61,7 @@ func (l *counting) tell(addr netip.Addr, denied proxy.Denied) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.refused++
-	if now := time.Now(); now.Sub(l.told) >= refusalsPerLine {
+	if now := time.Now(); now.Sub(l.told) >= betweenRefusals {
 		l.log.Warn("connections refused; if these are a proxy's, name it in TRUSTED_PROXIES", zap.String("reason", string(denied)),
 			zap.Stringer("last_from", addr), zap.Int("refused", l.refused))
 		l.told, l.refused = now, 0

@@ -104,10 +104,14 @@ func TestConnectionsOfOneNetworkAreBounded(t *testing.T) {
 // Who finds no room is ended at once, and room comes back.
 func TestConnectionsInAllAreBounded(t *testing.T) {
 	t.Parallel()
-	up := upstream.New(t)
-	s := serveInside(t, "UPSTREAM_URL="+up.URL)
-	s.gateway.connections.Total = 5
-	address := s.listeners[0].Addr().String()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newHTTPServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), zap.NewNop())
+	go s.Serve(plain{&counting{Listener: listener, shares: &proxy.Shares{Total: 5}, log: zap.NewNop()}})
+	t.Cleanup(func() { s.Close() })
+	address := listener.Addr().String()
 	open := func() (net.Conn, bool) {
 		c, err := net.Dial("tcp", address)
 		if err != nil {

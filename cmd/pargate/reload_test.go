@@ -164,7 +164,7 @@ func TestFilesAreReplacedWithoutADroppedRequest(t *testing.T) {
 	cert, key, clients := writeFile(t, chains[0].pem), writeFile(t, chains[0].key), writeFile(t, harness.Clients)
 	up := upstream.New(t)
 	up.SetIssuer("https://127.0.0.1:1")
-	s := serveInside(t, "UPSTREAM_URL="+up.URL, "PUBLIC_URL=https://127.0.0.1:1", "TLS_CERT_FILE="+cert, "TLS_KEY_FILE="+key, "CLIENTS_FILE="+clients)
+	s := serveInside(t, "UPSTREAM_URL="+up.URL, "PUBLIC_URL=https://127.0.0.1:1", "TLS_CERT_FILE="+cert, "TLS_KEY_FILE="+key, "CLIENTS_FILE="+clients, "RATE_LIMIT=off")
 	harness.WaitFor(t, "readiness", func() bool { return s.gateway.server.Ready(t.Context()) == nil })
 	address := s.listeners[0].Addr().String()
 	l := steadyLoad(t, "https://"+address, &tls.Config{RootCAs: roots})
