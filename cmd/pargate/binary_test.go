@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -187,6 +188,9 @@ func sendUntilSentAway(ctx context.Context, address string, started chan<- struc
 
 // A client is added and taken away twenty times while others push and browse.
 func reloadsAtAHangup(t *testing.T, binary string) {
+	taken := make(chan os.Signal, 1)
+	signal.Notify(taken, syscall.SIGHUP) // or the process inherits that it is ignored, under nohup
+	defer signal.Stop(taken)
 	up := upstream.New(t)
 	file := writeFile(t, harness.Clients)
 	p := startProcess(t, binary, "UPSTREAM_URL="+up.URL, "CLIENTS_FILE="+file, "CLIENT_AUTH=file", "RATE_LIMIT=off")
