@@ -23,7 +23,6 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request) error {
 	if err := s.awaitBody(w, r); err != nil {
 		return err
 	}
-	limitReading(w, r, 0) // also when it has arrived: net/http reads on, to see whether the client is there
 	if x := exchangeOf(r); hasBody(r) && !x.bodyArrived {
 		up, ctx, cancel := newUpload(w, r, s.UpstreamTimeout)
 		defer cancel(nil)

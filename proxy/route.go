@@ -76,17 +76,13 @@ func (s *Server) pass(w http.ResponseWriter, r *http.Request) error {
 	return s.forward(w, r)
 }
 
-// limitReading gives the rest of the request that long to arrive; zero means for ever.
+// limitReading gives the rest of the request that long to arrive. Once it has, net/http takes the deadline away.
 func limitReading(w http.ResponseWriter, r *http.Request, limit time.Duration) {
 	if !hasBody(r) {
 		return
 	}
-	var deadline time.Time
-	if limit > 0 {
-		deadline = time.Now().Add(limit)
-	}
 	// Not every connection has deadlines; one that has none is bounded by what serves it.
-	_ = http.NewResponseController(w).SetReadDeadline(deadline)
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(limit))
 }
 
 // head answers without asking anybody: two servers in use issue a code to a HEAD.

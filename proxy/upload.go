@@ -70,15 +70,14 @@ func newUpload(w http.ResponseWriter, r *http.Request, patience time.Duration) (
 // Read implements io.Reader.
 func (u *upload) Read(b []byte) (int, error) {
 	u.stall.Stop() // now it is the client's turn
-	u.limit(u.started.Add(uploadGrace + time.Duration(u.read/uploadSecond)*time.Second))
+	// Not every connection has deadlines; one that has none is bounded by what serves it.
+	_ = u.control.SetReadDeadline(u.started.Add(uploadGrace + time.Duration(u.read/uploadSecond)*time.Second))
 	n, err := u.ReadCloser.Read(b)
 	u.read += int64(n)
 	switch {
 	case err == nil:
 		u.stall.Reset(u.patience)
-	case err == io.EOF:
-		u.limit(time.Time{}) // or net/http would take its end for the client's
-	default:
+	case err != io.EOF:
 		u.failed.Store(true)
 	}
 	return n, err
@@ -89,10 +88,6 @@ func (u *upload) Close() error {
 	u.stall.Stop()
 	return u.ReadCloser.Close()
 }
-
-// limit sets the time until which the connection is read. Not every connection has deadlines; one that has none is
-// bounded by what serves it.
-func (u *upload) limit(deadline time.Time) { _ = u.control.SetReadDeadline(deadline) }
 
 // blame returns the error that an exchange with this body has really failed with; nil when the body is not why.
 func (u *upload) blame() error {
