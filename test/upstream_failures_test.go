@@ -21,7 +21,7 @@ import (
 // is, soon, and the gateway goes on. Each upstream here is one that speaks TCP only.
 func TestAFailingUpstreamIsAPageInTime(t *testing.T) {
 	t.Parallel()
-	const timeout, soon = 300 * time.Millisecond, 3 * time.Second // of a machine that has other things to do
+	const timeout = 300 * time.Millisecond
 	answer := func(response string) func(net.Conn) {
 		return func(c net.Conn) {
 			readHead(c)
@@ -78,7 +78,7 @@ func TestAnUpstreamWhoseNameDoesNotExistIsAPageInTime(t *testing.T) {
 	g := harness.InFrontOf(t, listen(t), "http://pargate-test.invalid", harness.Setup{Unknown: true})
 	began := time.Now()
 	res := harness.NewBrowser(g.URL).Get(t, "/page")
-	if took := time.Since(began); res.Status != 502 && res.Status != 504 || took > 3*time.Second {
+	if took := time.Since(began); res.Status != 502 && res.Status != 504 || took > soon {
 		t.Errorf("%d after %v", res.Status, took)
 	}
 }
