@@ -165,7 +165,7 @@ func sendUnpushed(t *testing.T, j *judge, n int) {
 	var shares []string
 	for _, s := range reading.Servers() {
 		counter, ok := dangerous.Load(s.Name)
-		if !ok || counter.(*atomic.Int64).Load() < int64(n)/6 {
+		if !ok || counter.(*atomic.Int64).Load() < int64(n)/20 {
 			t.Errorf("too few requests are such as a %s server takes", s.Name)
 			continue
 		}
