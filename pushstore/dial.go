@@ -3,12 +3,11 @@ package pushstore
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
-	"net/url"
-	"strconv"
+	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -17,142 +16,148 @@ import (
 
 // RedisConfig says how to reach Redis.
 type RedisConfig struct {
-	// URL is redis://[user[:password]@]host[:6379][/db], rediss:// for TLS, or unix://[user[:password]@]/path[?db=n].
-	// valkey:// and valkeys:// are other names of redis:// and rediss://.
+	// URL has one of these forms; its port may be left out (6379, and 26379 for a Sentinel):
+	//
+	//	redis://[user[:password]@]host[:port][/db]
+	//	redis://[sentinel user[:password]@]host[:port][/db]?master_name=name[&addr=host[:port]]…[&username=…&password=…]
+	//	redis://[user[:password]@]host[:port][?addr=host[:port]]…                       a cluster
+	//	unix://[user[:password]@]/path[?db=n]
+	//
+	// rediss:// is the same over TLS; valkey:// and valkeys:// are other names of redis:// and rediss://. The user
+	// before the host is the one of the servers named there: of the Sentinels, where these are named.
 	URL string
 
-	Username string      // replaces the URL's; empty leaves it
-	Password string      // replaces the URL's; empty leaves it
-	TLS      *tls.Config // for rediss://: certificate authorities, client certificate; nil means the system's, none
+	Mode RedisMode // what is behind URL; empty or RedisAuto means to tell from the URL
+
+	// The account on the servers that hold the data, in every mode; each replaces the URL's.
+	Username     string // empty leaves it
+	Password     string // empty leaves it
+	PasswordFile string // read again for every new connection, and wins over Password; empty means that there is none
+
+	// TLS is for rediss://: certificate authorities, client certificate. Nil means the system's, and none. Every
+	// server is verified by the name that stands in URL, so that a cluster's nodes can share one certificate.
+	TLS *tls.Config
 }
 
-// Options checks c and returns what DialRedis gives to go-redis, without touching anything: a configuration can be
-// checked by calling it. Its errors repeat nothing of the URL, which may hold a password.
+// RedisMode is the kind of Redis behind a URL.
+type RedisMode string
+
+const (
+	RedisAuto       RedisMode = "auto"       // master_name in the URL means Sentinel, addr a cluster
+	RedisStandalone RedisMode = "standalone" // one server
+	RedisSentinel   RedisMode = "sentinel"   // the URL names Sentinels, which name the server
+	RedisCluster    RedisMode = "cluster"    // the URL names some nodes of a cluster, which name the others
+)
+
+// Check reports what is wrong with c, without touching anything. Its errors repeat nothing of the URL, which may hold
+// a password.
+func (c RedisConfig) Check() error {
+	_, err := c.parse()
+	return err
+}
+
+// DialRedis returns a client for NewRedis. It connects when it is first used, so an unreachable server is no error
+// here.
 //
 // Nothing is retried inside the client and no call outlasts its deadline: how often an operation is sent, and for how
 // long, is decided in one place, by Redis.
-func (c RedisConfig) Options() (*redis.Options, error) {
-	o := &redis.Options{
+func DialRedis(c RedisConfig) (redis.UniversalClient, error) {
+	a, err := c.parse()
+	if err != nil {
+		return nil, err
+	}
+	return a.dial(options()), nil
+}
+
+// readTimeout is how long a server may take for one reply. A WAIT must end before it.
+const readTimeout = 250 * time.Millisecond
+
+// options are those of every connection that keeps its promises about time.
+func options() redis.Options {
+	return redis.Options{
 		MaxRetries:            -1,
 		ContextTimeoutEnabled: true,
 		DialTimeout:           250 * time.Millisecond,
 		DialerRetries:         1,
-		ReadTimeout:           250 * time.Millisecond,
+		ReadTimeout:           readTimeout,
 		WriteTimeout:          250 * time.Millisecond,
 		PoolSize:              32,
+		PipelinePoolSize:      -1, // no second pool: what is pipelined counts in the first
 		PoolTimeout:           100 * time.Millisecond,
 		ConnMaxIdleTime:       5 * time.Minute,
+		ConnMaxLifetime:       30 * time.Minute,
+		ConnMaxLifetimeJitter: 5 * time.Minute,
 		// Two commands fewer per connection, that older servers and narrow users would refuse anyway.
 		DisableIdentity:          true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
-	u, err := parseRedisURL(c.URL)
-	if err != nil {
-		return nil, err
+}
+
+// dial returns the client for a, with o for what a does not say.
+func (a address) dial(o redis.Options) redis.UniversalClient {
+	o.DB, o.TLSConfig = a.db, a.tls
+	o.Username, o.Password = a.user.name, a.user.password
+	if a.user.file != "" {
+		o.CredentialsProviderContext = a.user.provider()
 	}
-	switch u.Scheme {
-	case "unix":
-		o.Network, o.Addr = "unix", u.Path
-	case "rediss":
-		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-		if c.TLS != nil {
-			o.TLSConfig = c.TLS.Clone()
-		}
-		if o.TLSConfig.ServerName == "" {
-			o.TLSConfig.ServerName = u.Hostname()
-		}
-		fallthrough
+	switch a.mode {
+	case RedisCluster:
+		return redis.NewClusterClient(clusterOptions(o, a.hosts))
+	case RedisSentinel:
+		s := &sentinels{master: a.master, options: sentinelOptions(a), tls: a.tls}
+		o.Addr, o.Dialer, o.OnConnect = "master "+a.master, s.dial, onlyMaster
 	default:
-		port := u.Port()
-		if port == "" {
-			port = "6379"
+		o.Network, o.Addr = a.network, a.hosts[0]
+	}
+	return redis.NewClient(&o)
+}
+
+// clusterOptions is o for the nodes of a cluster.
+func clusterOptions(o redis.Options, hosts []string) *redis.ClusterOptions {
+	return &redis.ClusterOptions{
+		Addrs: hosts, MaxRedirects: -1, MaxRetries: o.MaxRetries,
+		Username: o.Username, Password: o.Password, CredentialsProviderContext: o.CredentialsProviderContext, TLSConfig: o.TLSConfig,
+		ContextTimeoutEnabled: o.ContextTimeoutEnabled, DialTimeout: o.DialTimeout, DialerRetries: o.DialerRetries,
+		ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout,
+		PoolSize: o.PoolSize, PipelinePoolSize: o.PipelinePoolSize, PoolTimeout: o.PoolTimeout, ConnMaxIdleTime: o.ConnMaxIdleTime,
+		ConnMaxLifetime: o.ConnMaxLifetime, ConnMaxLifetimeJitter: o.ConnMaxLifetimeJitter,
+		DisableIdentity: o.DisableIdentity, MaintNotificationsConfig: o.MaintNotificationsConfig,
+	}
+}
+
+// credentials are a user of Redis and its password.
+type credentials struct {
+	name, password string
+	file           string // holds the password; empty means that password is it
+}
+
+// maxPasswordFile is far above any password.
+const maxPasswordFile = 64 << 10
+
+// provider reads the password again for every new connection, so that a rotated one is used without a restart. A file
+// that cannot be read for a moment leaves the password that was read before.
+func (a credentials) provider() func(context.Context) (string, string, error) {
+	var mu sync.Mutex
+	last := a.password
+	return func(context.Context) (string, string, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if data, err := os.ReadFile(a.file); err == nil && len(data) <= maxPasswordFile {
+			if password := strings.TrimRight(string(data), "\r\n"); password != "" {
+				last = password
+			}
 		}
-		o.Network, o.Addr = "tcp", net.JoinHostPort(u.Hostname(), port)
+		return a.name, last, nil
 	}
-	if c.TLS != nil && u.Scheme != "rediss" {
-		return nil, errors.New("TLS is configured for Redis, but its URL does not start with rediss://")
-	}
-	if o.DB, err = database(u); err != nil {
-		return nil, err
-	}
-	o.Username = u.User.Username()
-	o.Password, _ = u.User.Password()
-	if c.Username != "" {
-		o.Username = c.Username
-	}
-	if c.Password != "" {
-		o.Password = c.Password
-	}
-	return o, nil
 }
 
-// DialRedis returns a client for a single Redis, for NewRedis. It connects when it is first used, so an unreachable
-// server is no error here.
-func DialRedis(c RedisConfig) (redis.UniversalClient, error) {
-	o, err := c.Options()
-	if err != nil {
-		return nil, err
+// dialTCP connects to addr, over TLS where there is a configuration for it.
+func dialTCP(ctx context.Context, addr string, config *tls.Config) (net.Conn, error) {
+	d := &net.Dialer{Timeout: options().DialTimeout, KeepAlive: 5 * time.Minute}
+	if config == nil {
+		return d.DialContext(ctx, "tcp", addr)
 	}
-	return redis.NewClient(o), nil
-}
-
-// parseRedisURL returns raw with one of the schemes redis, rediss and unix.
-func parseRedisURL(raw string) (*url.URL, error) {
-	scheme, _, ok := strings.Cut(raw, "://")
-	if !ok {
-		return nil, errors.New("not a URL: write it like redis://redis:6379")
-	}
-	u, err := url.Parse(raw)
-	if err != nil {
-		// Not wrapped: it repeats the URL.
-		return nil, errors.New("not a valid URL; in a password, characters like / @ # ? % must be percent-encoded")
-	}
-	switch strings.ToLower(scheme) {
-	case "redis", "valkey":
-		u.Scheme = "redis"
-	case "rediss", "valkeys":
-		u.Scheme = "rediss"
-	case "unix":
-		u.Scheme = "unix"
-	default:
-		return nil, errors.New("unknown scheme: redis://, rediss:// (TLS) and unix:// are known")
-	}
-	switch {
-	case u.Scheme == "unix" && (u.Host != "" || len(u.Path) < 2):
-		return nil, errors.New("the path of the socket is missing: write it like unix:///run/redis/redis.sock")
-	case u.Scheme != "unix" && u.Hostname() == "":
-		return nil, errors.New("the host is missing: write it like redis://redis:6379")
-	case u.Fragment != "":
-		return nil, errors.New("a Redis URL has no #; in a password it must be written %23")
-	}
-	return u, nil
-}
-
-// database returns the number in the path or in ?db=. Any other parameter is an error, because go-redis' settings
-// are not for the URL to change.
-func database(u *url.URL) (int, error) {
-	query, err := url.ParseQuery(u.RawQuery)
-	if err != nil {
-		return 0, errors.New("the parameters of the URL cannot be read")
-	}
-	var number string
-	if u.Scheme != "unix" {
-		number = strings.Trim(u.Path, "/")
-	}
-	for name, values := range query {
-		if name != "db" || len(values) != 1 || number != "" {
-			return 0, errors.New("the URL has a parameter other than one db=")
-		}
-		number = values[0]
-	}
-	if number == "" {
-		return 0, nil
-	}
-	n, err := strconv.Atoi(number)
-	if err != nil || n < 0 {
-		return 0, errors.New("the database in the URL must be a number, like redis://redis:6379/0")
-	}
-	return n, nil
+	return (&tls.Dialer{NetDialer: d, Config: config}).DialContext(ctx, "tcp", addr)
 }
 
 // LogRedis sends what go-redis itself has to say, mostly about connections, to log instead of standard error. It is

@@ -45,7 +45,7 @@ func repeatable(l login) map[string]func(*testing.T, pushstore.Store) error {
 				return err
 			}
 			if _, err = s.Open(t.Context(), l.party, l.pending, other); !errors.Is(err, pushstore.ErrTaken) {
-				return fmt.Errorf("another browser: %v", err)
+				return fmt.Errorf("another browser: %w", err)
 			}
 			return nil
 		},
@@ -320,4 +320,53 @@ func wantTampered(t *testing.T, r *pushstore.Redis, l login, what string) {
 		t.Errorf("%s: got the wrong state %v", what, state)
 	}
 	storetest.WantTrouble(t, what, trouble)
+}
+
+// TestRedisErrorsAtEachCommand answers one command with each error of Redis, each command in turn, the greeting of a
+// connection and a WAIT included: there is a right answer, or there is trouble, and never a wrong answer.
+func TestRedisErrorsAtEachCommand(t *testing.T) {
+	t.Parallel()
+	server := storetest.StartRedis(t)
+	for _, reply := range []string{
+		"-READONLY You can't write against a read only replica.", "-LOADING Redis is loading the dataset in memory",
+		"-MASTERDOWN Link with MASTER is down", "-CLUSTERDOWN The cluster is down", "-TRYAGAIN Multiple keys request during rehashing of slot",
+		"-NOREPLICAS Not enough good replicas to write.", "-MOVED 1 127.0.0.1:1", "-ASK 1 127.0.0.1:1", "-NOSCRIPT No matching script.",
+		"-NOAUTH Authentication required.", "-WRONGPASS invalid username-password pair", "-NOPERM this user has no permissions",
+		"-WRONGTYPE Operation against a key", "-OOM command not allowed", "-MISCONF Redis is configured to save", "-CROSSSLOT Keys in request",
+		"-BUSY Redis is busy running a script", "-UNBLOCKED force unblock from blocking operation", "-EXECABORT Transaction discarded",
+		"-ERR max number of clients reached", "-ERR Protocol error", "$-1", "_", ":0", "+QUEUED", "*0", "*-1", "nonsense",
+	} {
+		t.Run(reply, func(t *testing.T) {
+			t.Parallel()
+			for name := range repeatable(login{}) {
+				for _, wait := range []int{-1, 0} { // 0: with a WAIT that nobody has to answer
+					p := startProxy(t, server.Addr)
+					for at := 0; ; at++ {
+						if at == 30 {
+							t.Fatal("no end of commands")
+						}
+						run := repeatable(newLogin(t, dial(t, pushstore.RedisConfig{URL: server.URL()})))[name]
+						p.decide(func(n int, _ []string) verdict {
+							if n == at {
+								return verdict{reply: reply + "\r\n"}
+							}
+							return verdict{}
+						})
+						s := dial(t, pushstore.RedisConfig{URL: "redis://" + p.addr}).WaitFor(wait)
+						if err := run(t, s); err != nil {
+							text := strings.TrimPrefix(err.Error(), "another browser: ")
+							if !strings.HasPrefix(text, "pushstore: redis ") && !strings.HasPrefix(text, "pushstore: stored value") {
+								t.Errorf("%s, command %d, wait %d: %v", name, at, wait, err)
+							}
+							storetest.WantTrouble(t, name, err)
+						}
+						s.Close()
+						if p.count() <= at {
+							break
+						}
+					}
+				}
+			}
+		})
+	}
 }

@@ -17,6 +17,9 @@ type shelf interface {
 	// read returns what lies at p and writes nothing.
 	read(ctx context.Context, p place) (stored, error)
 
+	// hold returns what lies at p, and if that is owner's unfinished flow it is certain to stay owner's.
+	hold(ctx context.Context, p place, owner token) (stored, error)
+
 	// take gives a push at p to owner for the time of a flow if it is free, and returns what then lies at p. It
 	// writes nothing otherwise.
 	take(ctx context.Context, p place, owner token) (stored, error)
@@ -97,11 +100,12 @@ func (k keeper) Flow(ctx context.Context, p Party, ref Reference, owner Owner) (
 	if err != nil {
 		return Flow{}, err
 	}
-	v, err := k.shelf.read(ctx, s.place)
+	mine := s.ownerToken(owner)
+	v, err := k.shelf.hold(ctx, s.place, mine)
 	if err != nil {
 		return Flow{}, err
 	}
-	return k.flow(ctx, Flow{Reference: ref, Party: p, Owner: owner}, s, s.ownerToken(owner), v)
+	return k.flow(ctx, Flow{Reference: ref, Party: p, Owner: owner}, s, mine, v)
 }
 
 // flow completes f, which says what is asked for, with what lies at the place of s, and judges it for the owner whose
@@ -117,7 +121,7 @@ func (k keeper) flow(ctx context.Context, f Flow, s seal, mine token, v stored) 
 			return Flow{}, err
 		}
 		mine = s.ownerToken(f.Owner)
-		if v, err = k.shelf.read(ctx, s.place); err != nil {
+		if v, err = k.shelf.hold(ctx, s.place, mine); err != nil {
 			return Flow{}, err
 		}
 		if at, err = s.read(v); err != nil {

@@ -111,6 +111,8 @@ func (m *Memory) read(_ context.Context, p place) (stored, error) {
 	return m.live(p, now).stored(), nil
 }
 
+func (m *Memory) hold(ctx context.Context, p place, _ token) (stored, error) { return m.read(ctx, p) }
+
 func (m *Memory) take(_ context.Context, p place, owner token) (stored, error) {
 	now, err := m.lock()
 	if err != nil {

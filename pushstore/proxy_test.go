@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"pargate/pushstore"
 )
 
@@ -192,12 +190,11 @@ func words(raw []byte) []string {
 // the time of an operation is bounded all the same.
 func dial(t *testing.T, config pushstore.RedisConfig) *pushstore.Redis {
 	t.Helper()
-	o, err := config.Options()
+	client, err := pushstore.DialPatiently(config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.ReadTimeout = 5 * time.Second
-	r := pushstore.NewRedis(redis.NewClient(o), pushstore.RedisOptions{FlowTTL: time.Hour})
+	r := pushstore.NewRedis(client, pushstore.RedisOptions{FlowTTL: time.Hour})
 	t.Cleanup(func() { r.Close() })
 	return r
 }

@@ -88,7 +88,7 @@ type Store interface {
 	// It returns ErrNotFound and ErrTaken, and writes nothing in either case.
 	Open(ctx context.Context, p Party, ref Reference, owner Owner) (Flow, error)
 
-	// Flow returns what Open has given to owner, until its end. It never claims and writes nothing.
+	// Flow returns what Open has given to owner, until its end. It never claims and changes nothing.
 	// It returns ErrNotFound (also for a pending request) and ErrTaken.
 	Flow(ctx context.Context, p Party, ref Reference, owner Owner) (Flow, error)
 

@@ -16,6 +16,10 @@ const DefaultPrefix = "pargate:"
 type RedisOptions struct {
 	FlowTTL time.Duration // how long a login may take once it is opened; zero means DefaultFlowTTL
 	Prefix  string        // starts every key, without braces; empty means DefaultPrefix
+
+	// WaitReplicas is how many replicas must have a push, a claim, a continuation or a mark before it is told; zero
+	// means none. A failover to one of them then loses nothing that was told.
+	WaitReplicas int
 }
 
 // Redis keeps everything in Redis 6.2 or later, or Valkey: for any number of gateways that share it.
@@ -31,19 +35,25 @@ type RedisOptions struct {
 // lost: tokens are compared, never just presence. An operation tries at most three times and ends after 800 ms,
 // whatever becomes of its caller. Every error of Redis, out of memory included, is none of the sentinels.
 //
-// The user needs these commands, in scripts too, on <prefix>*:
+// With WaitReplicas each of these goes with a WAIT, on the connection that writes and in one pipeline with it. Too few
+// replicas are trouble of the store: the operation is tried again like any other, so that a repetition of the same
+// claim is waited for too, and a push or a mark that failed is taken away again as far as that can be done. A
+// tombstone is waited for and counts without: the login has ended in either case.
 //
-//	+get +set +mget +pttl +pexpire +rename +eval +evalsha +ping +info
-//
-// where +info is only for Describe. A maxmemory-policy other than noeviction ends logins early, but never gives a
-// request to two browsers.
+// docs/redis.md has the commands that the user needs. A maxmemory-policy other than noeviction ends logins early, but
+// never gives a request to two browsers.
 type Redis struct {
 	keeper
-	client  redis.UniversalClient
+	nodes   *nodes
 	prefix  string
 	flowTTL time.Duration
+	wait    int // replicas; noWait
 
-	plainLua atomic.Bool // this server does not know #!lua
+	operationTime, waitTime time.Duration
+
+	plainLua     atomic.Bool // this server does not know #!lua
+	acknowledged acknowledged
+	clockAhead   atomic.Int64 // of Redis before this machine's, when it was last described
 }
 
 var _ Store = (*Redis)(nil)
@@ -51,7 +61,11 @@ var _ Store = (*Redis)(nil)
 // NewRedis returns a store on client and takes it over: Close closes it. DialRedis makes a client that keeps the
 // promises about time; one with retries of its own does not.
 func NewRedis(client redis.UniversalClient, o RedisOptions) *Redis {
-	r := &Redis{client: client, prefix: o.Prefix, flowTTL: o.FlowTTL}
+	r := &Redis{nodes: newNodes(client), prefix: o.Prefix, flowTTL: o.FlowTTL, wait: noWait,
+		operationTime: operationTime, waitTime: waitTime}
+	if o.WaitReplicas > 0 {
+		r.wait = o.WaitReplicas
+	}
 	if r.prefix == "" {
 		r.prefix = DefaultPrefix
 	}
@@ -66,46 +80,79 @@ func NewRedis(client redis.UniversalClient, o RedisOptions) *Redis {
 const claimSurplus = time.Second
 
 func (r *Redis) put(ctx context.Context, p place, _ [32]byte, push string, window time.Duration) error {
-	// Not NX: a repetition must write, or a WAIT behind it would have nothing to wait for. One that arrives late,
+	key := r.key(p, "push")
+	// Not NX: a repetition must write, or the WAIT behind it would have nothing to wait for. One that arrives late,
 	// when the request is opened already, makes a key that the claim keeps from being opened.
-	return r.try(ctx, "push", func() error {
-		ok, err := r.client.Set(ctx, r.key(p, "push"), push, ceilMilliseconds(window)).Result()
-		if err == nil && ok != "OK" {
+	err := r.try(ctx, "push", func() error {
+		cmd, short := r.send(ctx, key, r.wait, "set", key, push, "px", milliseconds(window))
+		switch ok, err := cmd.Text(); {
+		case cmd.Err() != nil:
+			return cmd.Err()
+		case err != nil || ok != "OK":
 			return errUnreadable
 		}
-		return err
+		return short
 	})
+	if err != nil && r.waits() {
+		r.takeAway(ctx, func(ctx context.Context) { r.send(ctx, key, noWait, "del", key) }) // nobody has heard of it
+	}
+	return err
 }
 
 func (r *Redis) read(ctx context.Context, p place) (v stored, err error) {
+	return r.readWith(ctx, "look", readScript, noWait, p)
+}
+
+func (r *Redis) readWith(ctx context.Context, what string, s script, wait int, p place, args ...any) (v stored, err error) {
 	keys := []string{r.key(p, "push"), r.key(p, "flow"), r.key(p, "claim"), r.key(p, "step")}
-	err = r.try(ctx, "look", func() error {
-		values, err := r.run(ctx, readScript, keys)
+	err = r.try(ctx, what, func() error {
+		values, short, err := r.run(ctx, s, wait, keys, args...)
 		if err != nil {
 			return err
 		}
-		return scan(values, &v.push, &v.flow, &v.claim, &v.step)
+		if err = scan(values, &v.push, &v.flow, &v.claim, &v.step); err == nil && len(args) > 0 && v.claim == string(args[0].([]byte)) {
+			err = short
+		}
+		return err
 	})
+	return v, err
+}
+
+// hold is read for what is about to be acted on: owner's claim counts when enough replicas have it.
+func (r *Redis) hold(ctx context.Context, p place, owner token) (v stored, err error) {
+	if !r.waits() || r.acknowledged.has(p, owner) {
+		return r.read(ctx, p)
+	}
+	v, err = r.readWith(ctx, "hold", holdScript, r.wait, p, owner[:])
+	if err == nil && v.claim == string(owner[:]) {
+		r.acknowledged.add(p, owner)
+	}
 	return v, err
 }
 
 func (r *Redis) take(ctx context.Context, p place, owner token) (v stored, err error) {
 	keys := []string{r.key(p, "push"), r.key(p, "flow"), r.key(p, "claim"), r.key(p, "step")}
 	err = r.try(ctx, "open", func() error {
-		values, err := r.run(ctx, openScript, keys, owner[:], milliseconds(r.flowTTL),
-			milliseconds(r.flowTTL+claimSurplus))
+		values, short, err := r.run(ctx, openScript, r.wait, keys, owner[:], milliseconds(r.flowTTL),
+			milliseconds(r.flowTTL+claimSurplus), r.again())
 		if err != nil {
 			return err
 		}
-		return scan(values, &v.flow, &v.claim, &v.step)
+		if err = scan(values, &v.flow, &v.claim, &v.step); err == nil && v.claim == string(owner[:]) {
+			err = short
+		}
+		return err
 	})
+	if err == nil && r.waits() && v.claim == string(owner[:]) {
+		r.acknowledged.add(p, owner)
+	}
 	return v, err
 }
 
 func (r *Redis) finish(ctx context.Context, p place, owner, response token, tombstone string) (claim string, err error) {
 	keys := []string{r.key(p, "flow"), r.key(p, "claim")}
 	err = r.try(ctx, "finish", func() error {
-		values, err := r.run(ctx, finishScript, keys, owner[:], response[:], tombstone, milliseconds(r.flowTTL),
+		values, _, err := r.run(ctx, finishScript, r.wait, keys, owner[:], response[:], tombstone, milliseconds(r.flowTTL),
 			milliseconds(r.flowTTL+claimSurplus))
 		if err != nil {
 			return err
@@ -118,7 +165,7 @@ func (r *Redis) finish(ctx context.Context, p place, owner, response token, tomb
 func (r *Redis) count(ctx context.Context, p place, owner token, step place) (b booking, err error) {
 	keys := []string{r.key(p, "flow"), r.key(p, "claim"), r.key(p, "steps")}
 	err = r.try(ctx, "continue", func() error {
-		values, err := r.run(ctx, countScript, keys, owner[:], step[:], MaxContinuations*len(step),
+		values, _, err := r.run(ctx, countScript, noWait, keys, owner[:], step[:], MaxContinuations*len(step),
 			milliseconds(claimSurplus))
 		if err != nil {
 			return err
@@ -139,7 +186,10 @@ func (r *Redis) count(ctx context.Context, p place, owner token, step place) (b 
 
 func (r *Redis) extend(ctx context.Context, step place, _ [32]byte, value string, rest time.Duration) error {
 	return r.try(ctx, "continuation", func() error {
-		_, err := r.run(ctx, extendScript, []string{r.key(step, "step")}, value, milliseconds(rest))
+		_, short, err := r.run(ctx, extendScript, r.wait, []string{r.key(step, "step")}, value, milliseconds(rest), r.again())
+		if err == nil {
+			err = short
+		}
 		return err
 	})
 }
@@ -153,27 +203,74 @@ func (r *Redis) Mark(ctx context.Context, id string, life time.Duration) (first 
 	keys := []string{r.key(markPlace(id), "mark")}
 	var set string
 	err = r.try(ctx, "mark", func() error {
-		values, err := r.run(ctx, markScript, keys, mine[:], milliseconds(life))
+		values, short, err := r.run(ctx, markScript, r.wait, keys, mine[:], milliseconds(life), r.again())
 		if err != nil {
 			return err
 		}
 		if err = scan(values, &set); err == nil && len(set) != len(mine) {
 			return errUnreadable
 		}
+		if err == nil && set == string(mine[:]) {
+			err = short
+		}
 		return err
 	})
+	if err != nil && r.waits() {
+		// The caller refuses what came with it, which may then come again.
+		r.takeAway(ctx, func(ctx context.Context) { r.run(ctx, unmarkScript, noWait, keys, mine[:]) })
+	}
 	return err == nil && set == string(mine[:]), err
 }
 
-// Ping implements Store.
+// pingPlaces lie in the first, second and third part of a cluster's slots. Nothing is ever kept there.
+var pingPlaces = [maxTries]place{{17: 1}, {17: 2}, {17: 3}}
+
+// Ping implements Store. It asks as a browser does that has guessed a reference, because a PING is also answered where
+// the user may not read, or by a cluster that is down. Each try asks another part of a cluster: it answers if any does.
 func (r *Redis) Ping(ctx context.Context) error {
 	ctx, cancel := r.begin(ctx)
 	defer cancel()
-	return r.try(ctx, "ping", func() error { return r.client.Ping(ctx).Err() })
+	tries := 0
+	err := r.try(ctx, "ping", func() error {
+		p := pingPlaces[tries]
+		tries++
+		keys := []string{r.key(p, "push"), r.key(p, "flow"), r.key(p, "claim"), r.key(p, "step")}
+		wait := noWait
+		if r.waits() {
+			wait = 0 // only to see whether it is permitted
+		}
+		values, short, err := r.run(ctx, readScript, wait, keys)
+		switch {
+		case err != nil:
+			return err
+		case len(values) != len(keys):
+			return errUnreadable
+		}
+		return short
+	})
+	if err != nil {
+		return explained(err)
+	}
+	return r.clockTrouble()
 }
 
 // Close implements Store.
-func (r *Redis) Close() error { return r.client.Close() }
+func (r *Redis) Close() error { return r.nodes.close() }
+
+func (r *Redis) waits() bool { return r.wait != noWait }
+
+// again tells a script whether a repetition must write.
+func (r *Redis) again() string { return flag(r.waits()) }
+
+// takeAway sends once what undoes a write that was not acknowledged. It may fail, and nobody relies on it.
+func (r *Redis) takeAway(ctx context.Context, undo func(context.Context)) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), takeAwayTime)
+	defer cancel()
+	undo(ctx)
+}
+
+// takeAwayTime comes on top of an operation's time: it keeps the caller waiting.
+const takeAwayTime = 100 * time.Millisecond
 
 // key is a key at p. The braces put all keys of a place in one slot of a cluster.
 func (r *Redis) key(p place, name string) string { return r.prefix + "{" + p.String() + "}:" + name }

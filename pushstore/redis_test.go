@@ -15,6 +15,7 @@ import (
 
 	"pargate/pushstore"
 	"pargate/pushstore/storetest"
+	"pargate/test/redisserver"
 )
 
 func TestRedis(t *testing.T) {
@@ -233,62 +234,6 @@ func TestRedisDescribes(t *testing.T) {
 	}
 }
 
-// TestRedisNeedsFewCommands holds the list in the comment of Redis to what is needed.
-func TestRedisNeedsFewCommands(t *testing.T) {
-	t.Parallel()
-	server := storetest.StartRedis(t)
-	c := admin(t, server)
-	needed := []string{"+get", "+set", "+mget", "+pttl", "+pexpire", "+rename", "+eval", "+evalsha", "+ping"}
-	allow := func(user string, commands ...string) *pushstore.Redis {
-		rules := append([]string{"reset", "on", ">s3cret", "~pargate:*"}, commands...)
-		args := []any{"acl", "setuser", user}
-		for _, rule := range rules {
-			args = append(args, rule)
-		}
-		if err := c.Do(t.Context(), args...).Err(); err != nil {
-			t.Fatal(err)
-		}
-		return dial(t, pushstore.RedisConfig{URL: server.URL(), Username: user, Password: "s3cret"})
-	}
-	all := func(r *pushstore.Redis) (errs []error) {
-		ctx, secret := t.Context(), []byte("secret")
-		add := func(err error) { errs = append(errs, err) }
-		ref, err := r.Put(ctx, client(1), testRequest(), time.Hour)
-		add(err)
-		_, err = r.Look(ctx, client(1), ref)
-		add(err)
-		f, err := r.Open(ctx, client(1), ref, pushstore.OwnerOf(secret))
-		add(err)
-		_, err = r.Continue(ctx, f, secret, "a=b")
-		add(err)
-		_, err = r.Finish(ctx, f, "r")
-		add(err)
-		_, err = r.Mark(ctx, string(ref), time.Hour)
-		add(err)
-		add(r.Ping(ctx))
-		return errs
-	}
-	r := allow("gateway", needed...)
-	for _, err := range all(r) {
-		if err != nil {
-			t.Error(err)
-		}
-	}
-	if info, err := r.Describe(t.Context()); err != nil || info != (pushstore.RedisInfo{}) {
-		t.Errorf("Describe without +info: got %+v, %v, want nothing", info, err)
-	}
-	if info, err := allow("curious", append(needed, "+info")...).Describe(t.Context()); err != nil || info.Version == "" {
-		t.Errorf("Describe with +info: got %+v, %v", info, err)
-	}
-	for i, missing := range needed {
-		c.ScriptFlush(t.Context()) // or nothing would need +eval
-		others := slices.Delete(slices.Clone(needed), i, i+1)
-		if errs := all(allow(fmt.Sprint("without", i), others...)); !slices.ContainsFunc(errs, func(err error) bool { return err != nil }) {
-			t.Errorf("nothing needs %s", missing)
-		}
-	}
-}
-
 // TestRedisShedsPushesAtMaxmemory: a full Redis refuses what is new and lets go on what has begun.
 func TestRedisShedsPushesAtMaxmemory(t *testing.T) {
 	t.Parallel()
@@ -441,4 +386,65 @@ func TestRedisComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	newLogin(t, r)
+}
+
+// TestAClockThatIsFarOffIsNotReady also after it was right, until it is right again.
+func TestAClockThatIsFarOffIsNotReady(t *testing.T) {
+	t.Parallel()
+	p := startProxy(t, storetest.StartRedis(t).Addr)
+	s := dial(t, pushstore.RedisConfig{URL: "redis://" + p.addr})
+	for _, c := range []struct {
+		ahead time.Duration
+		ready bool
+	}{{0, true}, {25 * time.Second, true}, {40 * time.Second, false}, {-40 * time.Second, false}, {0, true}} {
+		p.decide(func(_ int, command []string) verdict {
+			if c.ahead == 0 || !strings.EqualFold(command[0], "time") {
+				return verdict{}
+			}
+			return verdict{reply: fmt.Sprintf("*2\r\n$10\r\n%d\r\n$1\r\n0\r\n", time.Now().Add(c.ahead).Unix())}
+		})
+		info, err := s.Describe(t.Context())
+		if err != nil || (info.ClockAhead-c.ahead).Abs() > 3*time.Second || c.ahead == 0 && info.ClockAhead != 0 {
+			t.Errorf("%v ahead: got %+v, %v", c.ahead, info, err)
+		}
+		if err := s.Ping(t.Context()); (err == nil) != c.ready {
+			t.Errorf("%v ahead: Ping says %v", c.ahead, err)
+		}
+	}
+}
+
+func TestRedisDescribesWhoFollowsIt(t *testing.T) {
+	t.Parallel()
+	server := storetest.StartRedis(t)
+	s := dial(t, pushstore.RedisConfig{URL: server.URL()})
+	want := func(replicas int, guarded bool) {
+		t.Helper()
+		if info, err := s.Describe(t.Context()); err != nil || !info.HasReplicas || info.Replicas != replicas || info.Guarded != guarded {
+			t.Errorf("got %+v, %v", info, err)
+		}
+	}
+	want(0, false)
+	redisserver.StartReplica(t, server.Addr)
+	want(1, false)
+	if err := admin(t, server).ConfigSet(t.Context(), "min-replicas-to-write", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	want(1, true)
+}
+
+// TestRedisDescribesTheWorstOfACluster: one node that forgets is enough to be warned of.
+func TestRedisDescribesTheWorstOfACluster(t *testing.T) {
+	t.Parallel()
+	c := redisserver.StartCluster(t, 3, 0)
+	s := dial(t, pushstore.RedisConfig{URL: c.URL()})
+	newLogin(t, s)
+	if info, err := s.Describe(t.Context()); err != nil || info.MaxMemoryPolicy != "noeviction" {
+		t.Errorf("got %+v, %v", info, err)
+	}
+	if err := admin(t, c.Masters[2]).ConfigSet(t.Context(), "maxmemory-policy", "allkeys-lru").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := s.Describe(t.Context()); err != nil || info.MaxMemoryPolicy != "allkeys-lru" {
+		t.Errorf("got %+v, %v", info, err)
+	}
 }
