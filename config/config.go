@@ -31,7 +31,7 @@ type Config struct {
 	// AdminAddr is the host:port of /livez and /readyz. Empty means off.
 	AdminAddr Addr `env:"ADMIN_ADDR" envDefault:":8081" help:"Address (host:port) that serves /livez and /readyz. off serves them nowhere. Never expose it publicly."`
 	// RedisURL is the store: a redis, rediss, unix, valkey or valkeys URL. Unset means the memory of this process.
-	RedisURL Secret `env:"REDIS_URL" unset:"memory" help:"Address of Redis or Valkey: redis://, rediss:// (TLS) or unix://. Without it pushed requests live in the memory of one process: run one replica only."`
+	RedisURL Secret `env:"REDIS_URL" unset:"memory" help:"Address of Redis or Valkey: redis://, rediss:// (TLS) or unix://; with ?master_name= those of Sentinels, with ?addr= of a cluster. Without it pushed requests live in the memory of one process: run one replica only."`
 	// PARRequired refuses every authorization request that was not pushed.
 	PARRequired bool `env:"PAR_REQUIRED" envDefault:"false" help:"Refuse authorization requests that were not pushed, and say so in the metadata."`
 	// PARTTL is the expires_in of a request_uri: whole seconds, 5 to 599.
@@ -89,21 +89,21 @@ type Config struct {
 	// FlowTTL is how long a login may take once a browser has come. Whole seconds.
 	FlowTTL time.Duration `env:"FLOW_TTL" group:"store" envDefault:"30m" help:"How long a login may take once the browser has come, 1m to 24h."`
 	// RedisMode is the kind of Redis behind RedisURL.
-	RedisMode RedisMode `env:"REDIS_MODE" envDefault:"auto" help:"auto, standalone, sentinel or cluster. auto tells from REDIS_URL."`
+	RedisMode RedisMode `env:"REDIS_MODE" envDefault:"auto" help:"auto, standalone, sentinel or cluster. auto tells from REDIS_URL: master_name in it means sentinel, addr means cluster."`
 	// RedisUsername is the ACL user. Empty means the one in RedisURL.
-	RedisUsername string `env:"REDIS_USERNAME" unset:"from REDIS_URL" help:"Redis user (ACL)."`
-	// RedisPassword is that user's password. Unset means the one in RedisURL.
-	RedisPassword Secret `env:"REDIS_PASSWORD" unset:"from REDIS_URL" help:"Redis password."`
+	RedisUsername string `env:"REDIS_USERNAME" unset:"from REDIS_URL" help:"Redis user (ACL), for the data also where REDIS_URL names Sentinels."`
+	// RedisPassword is that user's password. Unset means the one in RedisURL. One from a file is read again from there.
+	RedisPassword Secret `env:"REDIS_PASSWORD" unset:"from REDIS_URL" help:"Redis password. The file is read again for every new connection."`
 	// RedisCAFile is a PEM bundle for Redis. Empty means the system's.
-	RedisCAFile string `env:"REDIS_CA_FILE" unset:"the system's" help:"PEM file with certificate authorities that are trusted for Redis."`
+	RedisCAFile string `env:"REDIS_CA_FILE" unset:"the system's" help:"PEM file with certificate authorities that are trusted for Redis, instead of the system's."`
 	// RedisCertFile is our certificate towards Redis. Empty means none.
 	RedisCertFile string `env:"REDIS_CERT_FILE" unset:"none" help:"PEM file with a client certificate for Redis."`
 	// RedisKeyFile is the key of RedisCertFile.
 	RedisKeyFile string `env:"REDIS_KEY_FILE" unset:"none" help:"PEM file with the key of REDIS_CERT_FILE."`
 	// RedisKeyPrefix begins every key. It has no braces (they would choose a cluster slot) and no blanks.
 	RedisKeyPrefix string `env:"REDIS_KEY_PREFIX" envDefault:"pargate:" help:"What every key in Redis begins with."`
-	// RedisWaitReplicas is how many replicas must have a write before it is acknowledged. Zero means none.
-	RedisWaitReplicas int `env:"REDIS_WAIT_REPLICAS" envDefault:"0" help:"Replicas that must have a pushed request before the client is answered."`
+	// RedisWaitReplicas is how many replicas must have a write before it is acknowledged, 0 to 8. Zero means none.
+	RedisWaitReplicas int `env:"REDIS_WAIT_REPLICAS" envDefault:"0" help:"Replicas that must have a pushed request before the client is answered, and a browser's claim before it goes on, 0 to 8. 1 is right with Sentinel or a cluster."`
 
 	// TLSCertFile is the certificate of ListenAddr. Empty means plain HTTP.
 	TLSCertFile string `env:"TLS_CERT_FILE" group:"serving" unset:"plain HTTP" help:"PEM file with the certificate for LISTEN_ADDR, read again when it changes."`
@@ -134,6 +134,7 @@ func Load(environ []string) (*Config, []Warning, error) {
 		return nil, nil, err
 	}
 	c.unbuilt()
+	c.rememberFiles(settings)
 	c.dependentDefaults()
 	c.settings()
 	c.names(settings)

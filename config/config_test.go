@@ -151,6 +151,13 @@ func TestSecretsComeFromFiles(t *testing.T) {
 			t.Errorf("file %q gives %q, want %q", content, got, want)
 		}
 	}
+	path := file(t, "x")
+	if got := load(t, "REDIS_URL=redis://r:6379", "REDIS_PASSWORD_FILE= "+path).RedisPassword.File(); got != path {
+		t.Errorf("read from %q, want %q", got, path)
+	}
+	if got := load(t, "REDIS_URL=redis://r:6379", "REDIS_PASSWORD=x").RedisPassword.File(); got != "" {
+		t.Errorf("read from %q, want no file", got)
+	}
 	c := load(t, "PARGATE_REDIS_URL_FILE="+file(t, "redis://u:p@r:6379/3\n"))
 	if got := c.RedisURL.Reveal(); got != "redis://u:p@r:6379/3" {
 		t.Errorf("RedisURL = %q", got)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"strings"
 )
 
@@ -20,11 +21,12 @@ type environment struct {
 	all     map[string]string // every variable that is set to more than blanks
 	values  map[string]string // by setting: the value that counts
 	written map[string]string // by setting: the name under which that value was found
+	files   map[string]string // by setting: the file that it was read from
 }
 
 // readEnviron finds the values of the settings, but not those of secrets that lie in files.
 func readEnviron(environ []string, settings []Setting) environment {
-	e := environment{all: map[string]string{}, values: map[string]string{}, written: map[string]string{}}
+	e := environment{all: map[string]string{}, values: map[string]string{}, written: map[string]string{}, files: map[string]string{}}
 	for _, pair := range environ {
 		// Set to nothing equals unset, everywhere: compose files and charts write X=${X:-}.
 		if name, value, _ := strings.Cut(pair, "="); name != "" && strings.TrimSpace(value) != "" {
@@ -77,12 +79,23 @@ func (c *checker) secrets(settings []Setting) {
 			continue
 		}
 		c.env.written[s.Name] = file
-		value, err := readSecret(strings.TrimSpace(path))
+		path = strings.TrimSpace(path)
+		value, err := readSecret(path)
 		if err != nil {
 			c.fail(s.Name, "%v", err)
 			continue
 		}
-		c.env.values[s.Name] = value
+		c.env.values[s.Name], c.env.files[s.Name] = value, path
+	}
+}
+
+// rememberFiles tells each secret which file it is from.
+func (c *checker) rememberFiles(settings []Setting) {
+	fields := reflect.ValueOf(c.cfg).Elem()
+	for _, s := range settings {
+		if path := c.env.files[s.Name]; path != "" {
+			fields.FieldByName(s.field).Addr().Interface().(*Secret).file = path
+		}
 	}
 }
 

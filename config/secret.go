@@ -14,6 +14,7 @@ const redacted = "[redacted]"
 // Config in such a field would otherwise print the value.
 type Secret struct {
 	value *string
+	file  string
 }
 
 // NewSecret returns a Secret of value; an empty one is unset.
@@ -21,7 +22,7 @@ func NewSecret(value string) Secret {
 	if value == "" {
 		return Secret{}
 	}
-	return Secret{&value}
+	return Secret{value: &value}
 }
 
 // Reveal returns the value; empty means unset.
@@ -31,6 +32,9 @@ func (s Secret) Reveal() string {
 	}
 	return *s.value
 }
+
+// File returns the path that the value was read from; empty means that it stood in the environment itself.
+func (s Secret) File() string { return s.file }
 
 // IsSet reports whether there is a value.
 func (s Secret) IsSet() bool { return s.value != nil }

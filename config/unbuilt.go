@@ -1,11 +1,6 @@
 package config
 
-import (
-	"errors"
-	"net/url"
-	"slices"
-	"strings"
-)
+import "strings"
 
 // missing is a setting whose effect, or a part of it, is not built yet. To be given it is an error, because a
 // setting that is accepted and ignored is one that somebody relies on.
@@ -18,21 +13,12 @@ type missing struct {
 // notBuilt is everything of that kind: who builds it deletes the line.
 var notBuilt = []missing{
 	{"LISTEN_ADDR", socketPrefix, func(v string) bool { return !strings.HasPrefix(v, socketPrefix) }},
-	{"REDIS_MODE", "sentinel and cluster", only("auto", "standalone")},
-	{"REDIS_CA_FILE", "", nil},
-	{"REDIS_CERT_FILE", "", nil},
-	{"REDIS_KEY_FILE", "", nil},
-	{"REDIS_WAIT_REPLICAS", "", only("0")},
 	{"OTEL_EXPORTER_OTLP_ENDPOINT", "", nil},
 	{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "", nil},
 }
 
 // socketPrefix begins a LISTEN_ADDR that is the path of a socket.
 const socketPrefix = "unix:"
-
-func only(values ...string) func(string) bool {
-	return func(v string) bool { return slices.Contains(values, v) }
-}
 
 func (c *checker) unbuilt() {
 	effective := map[string]string{}
@@ -53,15 +39,4 @@ func (c *checker) unbuilt() {
 		}
 		c.fail(m.setting, "%s%s not built yet; unset it", what, verb)
 	}
-}
-
-// redisUnbuilt refuses the URLs from which REDIS_MODE=auto tells Sentinel and Cluster.
-func redisUnbuilt(u *url.URL) error {
-	switch {
-	case u.Query().Has("master_name"):
-		return errors.New("has master_name in its query, which means Sentinel; that is not built yet")
-	case u.Query().Has("addr"):
-		return errors.New("has addr in its query, which means a cluster; that is not built yet")
-	}
-	return nil
 }

@@ -209,11 +209,16 @@ var codePattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 
 // certificates checks that a certificate has its key.
 func (c *checker) certificates() {
-	if c.cfg.TLSCertFile != "" && c.cfg.TLSKeyFile == "" {
-		c.fail("TLS_CERT_FILE", "is set, but %s is not; set both or neither", c.env.name("TLS_KEY_FILE"))
+	c.pair("TLS_CERT_FILE", c.cfg.TLSCertFile, "TLS_KEY_FILE", c.cfg.TLSKeyFile)
+}
+
+// pair checks that both settings are set, or neither.
+func (c *checker) pair(one, oneValue, other, otherValue string) {
+	if oneValue != "" && otherValue == "" {
+		c.fail(one, "is set, but %s is not; set both or neither", c.env.name(other))
 	}
-	if c.cfg.TLSKeyFile != "" && c.cfg.TLSCertFile == "" {
-		c.fail("TLS_KEY_FILE", "is set, but %s is not; set both or neither", c.env.name("TLS_CERT_FILE"))
+	if otherValue != "" && oneValue == "" {
+		c.fail(other, "is set, but %s is not; set both or neither", c.env.name(one))
 	}
 }
 
