@@ -25,6 +25,7 @@ type gateway struct {
 	server  *proxy.Server
 	clients *client.Registry // nil: no client file
 	redis   *pushstore.Redis // nil: memory
+	wait    int              // REDIS_WAIT_REPLICAS
 	keys    *keyPair         // nil: plain HTTP
 
 	connections *proxy.Shares // of the public listener
@@ -33,7 +34,7 @@ type gateway struct {
 // build makes a gateway out of settings that have been checked. It opens no connection. An error is one of the
 // settings: a file that they name cannot be used.
 func build(cfg *config.Config, log *zap.Logger) (*gateway, error) {
-	g := &gateway{connections: connectionShares(cfg.TrustedProxies)}
+	g := &gateway{wait: cfg.RedisWaitReplicas, connections: connectionShares(cfg.TrustedProxies)}
 	var problems []error
 	note := func(setting string, err error) {
 		if err != nil {
@@ -54,8 +55,7 @@ func build(cfg *config.Config, log *zap.Logger) (*gateway, error) {
 		note("TLS_CERT_FILE", err)
 		g.askClients(clientRoots)
 	}
-	store, err := g.openStore(cfg)
-	note("REDIS_URL", err)
+	store := g.openStore(cfg, note)
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
 	}
@@ -75,20 +75,6 @@ func build(cfg *config.Config, log *zap.Logger) (*gateway, error) {
 		TrustedProxies: cfg.TrustedProxies, UpstreamTimeout: cfg.UpstreamTimeout, UpstreamRoots: roots,
 	})
 	return g, err
-}
-
-func (g *gateway) openStore(cfg *config.Config) (pushstore.Store, error) {
-	if cfg.RedisURL.Reveal() == "" {
-		return pushstore.NewMemory(pushstore.MemoryOptions{FlowTTL: cfg.FlowTTL}), nil
-	}
-	client, err := pushstore.DialRedis(pushstore.RedisConfig{
-		URL: cfg.RedisURL.Reveal(), Username: cfg.RedisUsername, Password: cfg.RedisPassword.Reveal(),
-	})
-	if err != nil {
-		return nil, err
-	}
-	g.redis = pushstore.NewRedis(client, pushstore.RedisOptions{FlowTTL: cfg.FlowTTL, Prefix: cfg.RedisKeyPrefix})
-	return g.redis, nil
 }
 
 // delegations are the settings' names.
@@ -160,7 +146,7 @@ func (g *gateway) startBackground(ctx context.Context, log *zap.Logger) (end fun
 		running.Go(func() { g.keys.watch(ctx, filesInterval, log) })
 	}
 	if g.redis != nil {
-		running.Go(func() { describeRedis(ctx, g.redis, log) })
+		running.Go(func() { (&redisWatch{store: g.redis, wait: g.wait, log: log}).run(ctx) })
 	}
 	return func() {
 		cancel()
@@ -179,22 +165,4 @@ func (g *gateway) tellClients(err error, log *zap.Logger) {
 		return
 	}
 	log.Info("client file read again", zap.Int("clients", g.clients.Len()))
-}
-
-// describeRedis says once what Redis it is, and warns when that Redis may drop what it has acknowledged.
-func describeRedis(ctx context.Context, store *pushstore.Redis, log *zap.Logger) {
-	for ctx.Err() == nil {
-		info, err := store.Describe(ctx)
-		if err == nil {
-			log.Info("store is Redis", zap.String("server", info.Server), zap.String("version", info.Version))
-			if policy := info.MaxMemoryPolicy; policy != "" && policy != "noeviction" {
-				log.Warn("Redis may drop pushed requests without a word; set its maxmemory-policy to noeviction", zap.String("maxmemory_policy", policy))
-			}
-			return
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Second):
-		}
-	}
 }

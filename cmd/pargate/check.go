@@ -77,6 +77,9 @@ func checkConnections(ctx context.Context, g *gateway, p program) int {
 	}
 	err := g.server.Store.Ping(asking)
 	report(err, "store answers")
+	if err == nil && g.redis != nil {
+		explainRedis(asking, g, p)
+	}
 	if upstreamErr != nil {
 		fmt.Fprintln(p.stdout, "warn  UPSTREAM_MAX_REQUEST was not compared with what the authorization server takes, since that is not known")
 		return code
@@ -86,6 +89,23 @@ func checkConnections(ctx context.Context, g *gateway, p program) int {
 	}
 	fmt.Fprintln(p.stdout, compareLimit(ctx, g.server))
 	return code
+}
+
+// explainRedis says what Redis it is, and what could be better.
+func explainRedis(ctx context.Context, g *gateway, p program) {
+	info, err := g.redis.Describe(ctx)
+	if err != nil {
+		fmt.Fprintf(p.stdout, "warn  store: %v\n", err)
+		return
+	}
+	if info.Version == "" {
+		fmt.Fprintln(p.stdout, "warn  store: its user may not ask about eviction and replicas; docs/redis.md has the rule")
+		return
+	}
+	fmt.Fprintf(p.stdout, "ok    store: %s %s\n", info.Server, info.Version)
+	for _, warning := range redisWarnings(info, g.wait) {
+		fmt.Fprintf(p.stdout, "warn  store: %s\n", warning.text)
+	}
 }
 
 // compareLimit measures how long a query the authorization server takes, and says in a line whether

@@ -191,7 +191,7 @@ func TestNothingRunsInTheBackgroundOnceServingHasEnded(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := serveInside(t, "UPSTREAM_URL=http://"+silent.Addr().String(), "CLIENTS_FILE="+clients, "REDIS_URL=redis://"+silent.Addr().String())
-	background := []string{"(*Server).Run", "(*gateway).watchClients", "describeRedis"}
+	background := []string{"(*Server).Run", "(*gateway).watchClients", "(*redisWatch).run"}
 	harness.WaitFor(t, "the background", func() bool {
 		for _, name := range background {
 			if !strings.Contains(stacks(), name) {
