@@ -154,6 +154,7 @@ func TestURLsThatAModeCannotTakeAreRefused(t *testing.T) {
 	}
 }
 
+// FuzzRedisURL: an address is taken with everything that a client needs, or refused in words that repeat no password.
 func FuzzRedisURL(f *testing.F) {
 	f.Add("redis://u:pw@r:1/2", "auto")
 	f.Add("rediss://s?master_name=m&addr=t&username=u&password=p&db=1", "sentinel")
@@ -162,6 +163,9 @@ func FuzzRedisURL(f *testing.F) {
 	f.Fuzz(func(t *testing.T, url, mode string) {
 		got, err := pushstore.Understand(pushstore.RedisConfig{URL: url, Mode: pushstore.RedisMode(mode)})
 		if err != nil {
+			if strings.Contains(err.Error(), "s3cretpw") {
+				t.Errorf("%q: %v", url, err)
+			}
 			return
 		}
 		if len(got.Hosts) == 0 || (got.Mode == pushstore.RedisSentinel) != (got.Master != "") || got.Mode == pushstore.RedisCluster && got.DB != 0 {

@@ -92,10 +92,12 @@ func do(t interface{ Fatal(...any) }, cmd redis.Cmder) {
 
 func dialModel(t *testing.T, url string) *pushstore.Redis {
 	t.Helper()
-	o, err := pushstore.RedisConfig{URL: url}.Options()
+	client, err := pushstore.DialRedis(pushstore.RedisConfig{URL: url})
 	if err != nil {
 		t.Fatal(err)
 	}
+	o := client.(*redis.Client).Options()
+	client.Close()
 	o.ReadTimeout = 5 * time.Second // a busy machine is not what is tested here
 	r := pushstore.NewRedis(redis.NewClient(o), pushstore.RedisOptions{FlowTTL: modelFlowTTL})
 	t.Cleanup(func() { r.Close() })
