@@ -18,7 +18,7 @@ func FuzzLocate(f *testing.F) {
 	f.Fuzz(func(t *testing.T, remote, header string) {
 		o := trusted.locate(&http.Request{RemoteAddr: remote, Header: http.Header{"X-Forwarded-For": {header}}})
 		addr, _ := netip.ParseAddrPort(remote)
-		peer := addr.Addr().Unmap()
+		peer := addr.Addr().Unmap().WithZone("")
 		if o.trusted != trusted.contains(peer) {
 			t.Fatalf("%s: trusted = %t", remote, o.trusted)
 		}
@@ -30,8 +30,11 @@ func FuzzLocate(f *testing.F) {
 		}
 		found := false
 		for hop := range strings.SplitSeq(header, ",") {
-			if addr, err := netip.ParseAddr(strings.TrimSpace(hop)); err == nil && addr.Unmap() == o.client {
-				found = true
+			hop = strings.TrimSpace(hop)
+			withPort, _ := netip.ParseAddrPort(hop)
+			alone, _ := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(hop, "["), "]"))
+			for _, addr := range []netip.Addr{withPort.Addr(), alone} {
+				found = found || addr.Unmap().WithZone("") == o.client
 			}
 		}
 		if !o.trusted || !found {

@@ -32,12 +32,12 @@ func (s *Server) newClientAuth(transport http.RoundTripper) (authenticator, erro
 	}
 	s.delegate, err = client.NewDelegate(client.DelegateOptions{
 		Transport: transport, Endpoints: s.probeEndpoints, Prepare: s.prepareProbe, Accept: s.ProbeAccept,
-		CheckAssertion: func(ctx context.Context, assertion, clientID string) error {
-			audience := s.Audience
+		Assertions: func(ctx context.Context, clientID string) client.AssertionRules {
+			rules := client.AssertionRules{Audience: s.Audience, Algorithms: s.signingAlgorithms(), At: exchangeIn(ctx).endpoints.asServer()}
 			if c := s.Clients.Lookup(clientID); c != nil && c.Audience != "" {
-				audience = c.Audience
+				rules.Audience = c.Audience
 			}
-			return audience.CheckClaims(assertion, s.signingAlgorithms(), exchangeIn(ctx).endpoints.asServer(), s.Now())
+			return rules
 		},
 		Mark: func(ctx context.Context, id string, life time.Duration) (bool, error) {
 			return s.Store.Mark(ctx, exchangeIn(ctx).endpoints.issuer+" "+id, life) // a store may serve several issuers

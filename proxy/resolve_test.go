@@ -28,7 +28,7 @@ func FuzzResolve(f *testing.F) {
 		if json.Unmarshal(raw, &doc.members) != nil || doc.Issuer == "" {
 			return
 		}
-		e, err := i.resolve(doc, nil, policy{patchMetadata: true, requirePAR: true})
+		e, err := i.resolve(doc, nil, policy{patchMetadata: true, requirePAR: true, openedAlgorithms: func() []string { return []string{"ES256"} }})
 		if err != nil {
 			return
 		}

@@ -122,7 +122,9 @@ func delegateTo(t *testing.T, e client.Endpoints, change ...func(*client.Delegat
 	core, logs := observer.New(zap.DebugLevel)
 	d := &delegated{log: logs, sent: map[string]int{}}
 	o := client.DelegateOptions{Transport: d, Endpoints: func() client.Endpoints { return e }, Keep: -1, Log: zap.New(core),
-		Mark: pushstore.NewMemory(pushstore.MemoryOptions{}).Mark, CheckAssertion: func(context.Context, string, string) error { return nil }}
+		Mark: pushstore.NewMemory(pushstore.MemoryOptions{}).Mark, Assertions: func(context.Context, string) client.AssertionRules {
+			return client.AssertionRules{Audience: client.AudienceRFC9126, At: client.Server{Issuer: strings.TrimSuffix(e.Token, "/oauth/token")}}
+		}}
 	for _, c := range change {
 		c(&o)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"pargate/proxy/jwt"
@@ -24,7 +25,7 @@ const (
 
 // assertionKind: a type is not required (draft-ietf-oauth-rfc7523bis §5); other kinds of JWT that a client signs have types of
 // their own, and are no assertions.
-var assertionKind = jwt.Kind{Types: []string{"", "jwt", "client-authentication+jwt"}, Use: "client-authentication+jwt, JWT or none", MAC: true}
+var assertionKind = jwt.Kind{Types: []string{"", "jwt", "client-authentication+jwt"}, Use: "client-authentication+jwt, JWT or none", MAC: true, Most: 64}
 
 // assertion is a client's signed statement about itself (RFC 7523). Nothing in it is proven before its signature has
 // been verified.
@@ -95,6 +96,28 @@ func (a *assertion) readClaims() (err error) {
 		return errors.New("has no exp")
 	}
 	c.expires, c.notBefore, c.issued = *times.Expires, times.NotBefore, times.Issued
+	return nil
+}
+
+// AssertionRules say which assertions are taken, whoever verifies them.
+type AssertionRules struct {
+	Audience   Audience
+	Algorithms []string // by jwt.Canonical's names; nil: all that are known
+	At         Server
+}
+
+// check returns what is wrong with an assertion, as its client is told it. Its signature, and that it is used once, are not
+// looked at.
+func (r AssertionRules) check(a *assertion, now time.Time) error {
+	if r.Algorithms != nil && !slices.Contains(r.Algorithms, a.Algorithm) {
+		return oauth.InvalidClient(fmt.Sprintf("client_assertion is signed with %s; use %s", a.Algorithm, list(r.Algorithms)), false)
+	}
+	if !r.Audience.takes(a.claims, r.At) {
+		return r.Audience.another(a.claims, r.At)
+	}
+	if err := a.claims.checkTimes(now); err != nil {
+		return oauth.InvalidClient("client_assertion "+err.Error(), false)
+	}
 	return nil
 }
 

@@ -1,8 +1,11 @@
 package client
 
 import (
+	"fmt"
 	"slices"
 	"strings"
+
+	"pargate/proxy/oauth"
 )
 
 // Audience is which aud a client's assertions may have. RFC 9126 §2 wants three addresses taken; but a client that
@@ -81,4 +84,9 @@ func (c claims) seen(at Server) string {
 		kind += "_array"
 	}
 	return kind
+}
+
+// another tells which audience would have been right.
+func (p Audience) another(c claims, at Server) error {
+	return oauth.InvalidClient("client_assertion has another aud; use "+p.wanted(at), false).Because(fmt.Errorf("its aud is %s", c.seen(at)))
 }

@@ -256,21 +256,15 @@ func (a *Authenticator) worked(what string) {
 
 // accept checks a client's own assertion. It is told what is wrong: nobody else can have signed it.
 func (a *Authenticator) accept(ctx context.Context, c *Client, s *assertion, at Server) error {
-	audience := cmp.Or(c.Audience, a.Audience)
 	a.Log.Debug("client assertion", zap.String("client_id", c.ID), zap.String("algorithm", s.Algorithm), zap.String("audience", s.claims.seen(at)))
-	if err := checkAlgorithm(s, a.Algorithms); err != nil {
-		return err
-	}
 	if !c.mayUse(s) {
 		return oauth.InvalidClient(fmt.Sprintf("client_assertion is signed with %s, but this client is registered for %s",
 			s.Algorithm, cmp.Or(c.SigningAlg, "HS256")), false)
 	}
-	if !audience.takes(s.claims, at) {
-		return audience.another(s.claims, at)
-	}
 	now := a.Now()
-	if err := s.claims.checkTimes(now); err != nil {
-		return oauth.InvalidClient("client_assertion "+err.Error(), false)
+	rules := AssertionRules{Audience: cmp.Or(c.Audience, a.Audience), Algorithms: a.Algorithms, At: at}
+	if err := rules.check(s, now); err != nil {
+		return err
 	}
 	// Last, so that what is refused for another reason, or was signed by somebody else, uses nothing up.
 	first, err := a.Marks.Mark(ctx, markOf(at.Issuer, c.ID, s.claims.id), s.claims.remaining(now))
@@ -281,14 +275,6 @@ func (a *Authenticator) accept(ctx context.Context, c *Client, s *assertion, at 
 		return oauth.InvalidClient("client_assertion was used before; make one for each request, with a jti of its own", false)
 	}
 	return nil
-}
-
-// checkAlgorithm refuses an algorithm that is not among the allowed; nil allows all.
-func checkAlgorithm(s *assertion, allowed []string) error {
-	if allowed == nil || slices.Contains(allowed, s.Algorithm) {
-		return nil
-	}
-	return oauth.InvalidClient(fmt.Sprintf("client_assertion is signed with %s; use %s", s.Algorithm, list(allowed)), false)
 }
 
 // mayUse reports whether the algorithm is the client's.

@@ -3,8 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
-	"time"
 
 	"pargate/proxy/oauth"
 )
@@ -58,28 +56,4 @@ func (a Ask) Authenticate(ctx context.Context, cred Credentials, _ Server) (*Cli
 		return &described, nil
 	}
 	return c, nil
-}
-
-// CheckClaims reports what is wrong with the algorithm, the audience or the times of an assertion, as the client is told
-// it. Nil algorithms allow all. Its signature, and that it is used once, are not looked at.
-func (p Audience) CheckClaims(text string, algorithms []string, at Server, now time.Time) error {
-	s, err := parseAssertion(text)
-	if err != nil {
-		return oauth.InvalidClient("client_assertion "+err.Error(), false)
-	}
-	if err := checkAlgorithm(s, algorithms); err != nil {
-		return err
-	}
-	if !p.takes(s.claims, at) {
-		return p.another(s.claims, at)
-	}
-	if err := s.claims.checkTimes(now); err != nil {
-		return oauth.InvalidClient("client_assertion "+err.Error(), false)
-	}
-	return nil
-}
-
-// another tells which audience would have been right.
-func (p Audience) another(c claims, at Server) error {
-	return oauth.InvalidClient("client_assertion has another aud; use "+p.wanted(at), false).Because(fmt.Errorf("its aud is %s", c.seen(at)))
 }

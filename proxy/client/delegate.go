@@ -29,9 +29,8 @@ type DelegateOptions struct {
 	Calibrated time.Duration // for how long negative controls are believed; zero means 10 min
 	Timeout    time.Duration // of one probe; zero means 2 s
 
-	// CheckAssertion checks of a client assertion what no answer of the upstream shows, such as its audience. An error
-	// is what the client is told. Nil: assertions are refused.
-	CheckAssertion func(ctx context.Context, assertion, clientID string) error
+	// Assertions says which assertions of a client are taken, as far as no answer of the upstream shows it. Nil: none are.
+	Assertions func(ctx context.Context, clientID string) AssertionRules
 	// Mark reports whether id is seen for the first time within life, on every replica. Nil: assertions are refused.
 	Mark func(ctx context.Context, id string, life time.Duration) (first bool, err error)
 
@@ -237,13 +236,10 @@ func (d *Delegate) throttled(ctx context.Context, q question) outcome {
 // once; and it is taken once here, because some upstreams take it again.
 func (d *Delegate) authenticateAssertion(ctx context.Context, q question) (*Client, error) {
 	a := q.assertion.value()
-	if d.CheckAssertion == nil || d.Mark == nil {
+	if d.Assertions == nil || d.Mark == nil {
 		return nil, oauth.InvalidClient("client assertions are not supported here", false)
 	}
-	if err := a.checkTime(d.Now()); err != nil {
-		return nil, err
-	}
-	if err := d.CheckAssertion(ctx, a.text, a.client); err != nil {
+	if err := d.Assertions(ctx, q.id).check(a.assertion, d.Now()); err != nil {
 		return nil, err
 	}
 	ctx, cancel := d.asking(ctx)
@@ -253,7 +249,7 @@ func (d *Delegate) authenticateAssertion(ctx context.Context, q question) (*Clie
 		return nil, o.err
 	}
 	// Its jti counts only now: before, everybody could have used it up who knows the client's way to count.
-	if err := d.markOnce(ctx, q, "jti", a.client, a.jti); err != nil {
+	if err := d.markOnce(ctx, q, "jti", q.id, a.claims.id); err != nil {
 		return nil, err
 	}
 	return o.client, nil
@@ -264,7 +260,7 @@ func (d *Delegate) markOnce(ctx context.Context, q question, parts ...string) er
 	h := sha256.New()
 	writeParts(h, parts...)
 	id := "client assertion " + base64.RawURLEncoding.EncodeToString(h.Sum(nil))
-	life := q.assertion.value().expires.Sub(d.Now()) + 2*unverifiedLeeway
+	life := q.assertion.value().claims.remaining(d.Now())
 	switch first, err := d.Mark(ctx, id, life); {
 	case err != nil:
 		return oauth.TemporarilyUnavailable("the client assertion could not be checked; send a new one").Because(err)

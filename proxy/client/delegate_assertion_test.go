@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -11,7 +12,6 @@ import (
 	"time"
 
 	"pargate/proxy/client"
-	"pargate/proxy/oauth"
 )
 
 // claims are those of a usable assertion of the client jwt.
@@ -20,7 +20,16 @@ func (s *setup) claims(jti string) map[string]any {
 }
 
 func (s *setup) asserted(jti string) client.Credentials {
-	return client.AssertionCredentials("private_key_jwt", assertion(s.claims(jti)), "")
+	return asserting(assertion(s.claims(jti)), "")
+}
+
+// asserting are the credentials of a push with an assertion. One that no client may send is refused when it is read.
+func asserting(text, clientID string) client.Credentials {
+	cred, _, err := client.Read(http.Header{}, assertionForm(text, "client_id", clientID))
+	if err != nil {
+		panic(err)
+	}
+	return cred
 }
 
 // assertionServer is a server that knows assertions at the endpoints that are given.
@@ -56,11 +65,11 @@ func TestDelegateAssertionPassesOnce(t *testing.T) {
 			if c, err := s.Authenticate(from("a"), cred); statusOf(t, c, err) != 401 {
 				t.Errorf("the same again: %v", err)
 			}
-			again := client.AssertionCredentials("private_key_jwt", strings.Replace(assertion(s.claims("one")), encode(map[string]any{"alg": "ES256", "kid": "k"}), encode(map[string]any{"alg": "ES256"}), 1), "jwt")
+			again := asserting(strings.Replace(assertion(s.claims("one")), encode(map[string]any{"alg": "ES256", "kid": "k"}), encode(map[string]any{"alg": "ES256"}), 1), "jwt")
 			if c, err := s.Authenticate(from("a"), again); statusOf(t, c, err) != 401 {
 				t.Errorf("the same jti again: %v", err)
 			}
-			bad := client.AssertionCredentials("private_key_jwt", assertion(s.claims("two"))+"AAAA", "jwt")
+			bad := asserting(assertion(s.claims("two"))+"AAAA", "jwt")
 			if c, err := s.Authenticate(from("a"), bad); statusOf(t, c, err) == 0 {
 				t.Error("a bad signature passes")
 			}
@@ -150,37 +159,40 @@ func TestDelegateAssertionIsCheckedHereToo(t *testing.T) {
 		"exp is null, as Go": assertion(map[string]any{"iss": "jwt", "sub": "jwt", "jti": "n", "exp": nil}),
 	} {
 		before := s.legacy.count()
-		c, err := s.Authenticate(from("a"), client.AssertionCredentials("private_key_jwt", text, ""))
+		var c *client.Client
+		cred, _, err := client.Read(http.Header{}, assertionForm(text))
+		if err == nil {
+			c, err = s.Authenticate(from("a"), cred)
+		}
 		if statusOf(t, c, err) != 401 || s.legacy.count() != before {
 			t.Errorf("%s: %v, %d probes", what, err, s.legacy.count()-before)
 		}
 	}
-	c, err := s.Authenticate(from("a"), client.AssertionCredentials("private_key_jwt", assertion(s.claims("m")), "other"))
+	c, err := s.Authenticate(from("a"), asserting(assertion(s.claims("m")), "other"))
 	if statusOf(t, c, err) != 400 {
 		t.Errorf("client_id is another: %v", err)
 	}
-	if c, err := s.Authenticate(from("a"), client.AssertionCredentials("private_key_jwt", with("exp", float64(now.Add(9*time.Second).UnixMilli())/1000), "jwt")); err != nil {
+	if c, err := s.Authenticate(from("a"), asserting(with("exp", float64(now.Add(9*time.Second).UnixMilli())/1000), "jwt")); err != nil {
 		t.Errorf("a fraction of a second: %v, %v", c, err)
 	}
 }
 
 func TestDelegateAssertionNeedsItsChecks(t *testing.T) {
 	t.Parallel()
-	audience := oauth.InvalidClient("the audience must be https://id.example", false)
 	down := newUsedMarks()
 	down.err = errors.New("store is down")
 	for what, c := range map[string]struct {
 		change func(*client.DelegateOptions)
 		want   int
 	}{
-		"no check": {func(o *client.DelegateOptions) { o.CheckAssertion = nil }, 401},
+		"no check": {func(o *client.DelegateOptions) { o.Assertions = nil }, 401},
 		"no marks": {func(o *client.DelegateOptions) { o.Mark = nil }, 401},
 		"check fails": {func(o *client.DelegateOptions) {
-			o.CheckAssertion = func(_ context.Context, text, id string) error {
-				if id != "jwt" || !strings.HasSuffix(text, goodSignature) {
-					t.Errorf("checked %q of %q", text, id)
+			o.Assertions = func(_ context.Context, id string) client.AssertionRules {
+				if id != "jwt" {
+					t.Errorf("asked for the rules of %q", id)
 				}
-				return audience
+				return client.AssertionRules{Audience: client.AudienceIssuer, At: client.Server{Issuer: "https://other.example"}}
 			}
 		}, 401},
 		"store is down": {func(o *client.DelegateOptions) { o.Mark = down.mark }, 503},
@@ -190,7 +202,7 @@ func TestDelegateAssertionNeedsItsChecks(t *testing.T) {
 		if statusOf(t, got, err) != c.want || slices.ContainsFunc(s.legacy.all(), func(a asked) bool { return a.id == "jwt" }) {
 			t.Errorf("%s: %v; %v", what, err, s.legacy.all())
 		}
-		if what == "check fails" && !errors.Is(err, audience) {
+		if what == "check fails" && told(err) != "401 invalid_client client_assertion has another aud; use https://other.example, as one text" {
 			t.Errorf("the client is not told: %v", err)
 		}
 	}

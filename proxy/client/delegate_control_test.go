@@ -92,7 +92,7 @@ func TestDelegateLetsNobodyLockAClientOut(t *testing.T) {
 	}
 	forge := func(name string, source int) {
 		forged := strings.Replace(assertion(s.claims(name)), goodSignature, "AAAA"+goodSignature[4:], 1)
-		if c, _ := s.Authenticate(from(fmt.Sprint("bot", source)), client.AssertionCredentials("private_key_jwt", forged, "")); c != nil {
+		if c, _ := s.Authenticate(from(fmt.Sprint("bot", source)), asserting(forged, "")); c != nil {
 			t.Error("a forged assertion passes")
 		}
 	}

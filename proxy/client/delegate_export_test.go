@@ -3,14 +3,7 @@ package client
 import (
 	"net/http"
 	"time"
-
-	"pargate/proxy/jwt"
 )
-
-// AssertionCredentials are what Read makes of a client assertion.
-func AssertionCredentials(method, text, clientID string) Credentials {
-	return Credentials{Method: method, ClientID: clientID, proof: hide(proof{assertion: &assertion{Token: &jwt.Token{Text: text}}})}
-}
 
 // Classify is the classifier by itself. The probe is one of code, refresh, revocation and introspection.
 func Classify(probe int, accept []string, status int, header http.Header, body []byte) (authenticated, refusal bool, text string) {

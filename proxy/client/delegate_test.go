@@ -51,7 +51,9 @@ func delegateTo(t *testing.T, l *legacy, change ...func(*client.DelegateOptions)
 	o := client.DelegateOptions{
 		Transport: http.DefaultTransport, Endpoints: func() client.Endpoints { return endpoints }, Accept: l.accept,
 		Now: s.clock.now, Log: zap.New(core), Mark: marks.mark,
-		CheckAssertion: func(context.Context, string, string) error { return nil },
+		Assertions: func(context.Context, string) client.AssertionRules {
+			return client.AssertionRules{Audience: client.AudienceRFC9126, At: client.Server{Issuer: "https://id.example"}}
+		},
 		Source: func(ctx context.Context) string {
 			addr, _ := ctx.Value(sourceKey{}).(string)
 			return addr

@@ -57,9 +57,9 @@ func (d *Delegate) explain(ctx context.Context, s site, q question) Finding {
 // madeUp returns an assertion in a usual form that nobody has made.
 func madeUp(audience string, now time.Time) unverified {
 	header, _ := json.Marshal(map[string]string{"alg": "RS256", "typ": "JWT", "kid": rand.Text()})
-	claims := map[string]json.RawMessage{"aud": quote(audience)}
+	claims := statement{"aud": quote(audience)}
 	for name, at := range map[string]time.Time{"iat": now, "exp": now.Add(time.Minute)} {
 		claims[name], _ = json.Marshal(at.Unix())
 	}
-	return unverified{header: base64.RawURLEncoding.EncodeToString(header), claims: claims, signature: 256}
+	return unverified{header: base64.RawURLEncoding.EncodeToString(header), stated: claims, signature: 256}
 }

@@ -76,7 +76,7 @@ func (s site) request(ctx context.Context, q question, redirectURI string) (*htt
 	switch {
 	case q.asserts():
 		form = append(form, oauth.Param{Name: oauth.ParamClientID, Value: q.id},
-			oauth.Param{Name: oauth.ParamClientAssertionType, Value: jwtBearer},
+			oauth.Param{Name: oauth.ParamClientAssertionType, Value: assertionType},
 			oauth.Param{Name: oauth.ParamClientAssertion, Value: q.assertion.value().text})
 	case q.method != MethodBasic:
 		form = append(form, oauth.Param{Name: oauth.ParamClientID, Value: q.id})

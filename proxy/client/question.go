@@ -30,12 +30,14 @@ func questionOf(cred Credentials) (question, error) {
 	proof := cred.proof.value()
 	q := question{method: cred.Method, id: cred.ClientID}
 	switch {
-	case proof.assertionText() != "":
-		a, err := readUnverified(proof.assertionText(), cred.ClientID)
-		if err != nil {
+	case proof.assertion != nil:
+		if _, err := cred.clientIDs(); err != nil {
 			return q, err
 		}
-		q.id, q.assertion = a.client, hide(a)
+		a := unverifiedOf(proof.assertion)
+		if q.id, q.assertion = a.claims.issuer, hide(a); a.signature == 0 {
+			return q, q.failed(errors.New("the assertion is not signed"))
+		}
 	case cred.Method == MethodBasic:
 		if err := q.readBasic(proof); err != nil {
 			return q, err

@@ -27,7 +27,7 @@ const (
 )
 
 // kind: the type is required (RFC 9449 §4.2), so that nothing else that a client signs passes for a proof.
-var kind = jwt.Kind{Types: []string{"dpop+jwt"}, Use: "dpop+jwt", Key: true}
+var kind = jwt.Kind{Types: []string{"dpop+jwt"}, Use: "dpop+jwt", Key: true, Most: 64}
 
 // Request is the request that a proof comes with.
 type Request struct {

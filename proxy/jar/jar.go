@@ -18,7 +18,7 @@ const (
 
 // kind: a type is not required, since most clients do not set it; other kinds of JWT have types of their own (RFC 9101
 // §10.8).
-var kind = jwt.Kind{Types: []string{"", "jwt", "oauth-authz-req+jwt"}, Use: "oauth-authz-req+jwt, JWT or none"}
+var kind = jwt.Kind{Types: []string{"", "jwt", "oauth-authz-req+jwt"}, Use: "oauth-authz-req+jwt, JWT or none", Most: 1000}
 
 // Read reads a request object, and refuses what no client may send. Nothing in it is proven. The error is one to tell
 // (*oauth.Error).

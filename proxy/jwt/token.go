@@ -14,9 +14,10 @@ import (
 )
 
 const (
-	maxSize  = 32 << 10 // bytes
-	maxDepth = 32       // arrays and objects in each other
-	maxKeyID = 256      // bytes
+	maxSize   = 32 << 10 // bytes
+	maxDepth  = 32       // arrays and objects in each other
+	maxHeader = 64       // values in a header
+	maxKeyID  = 256      // bytes
 )
 
 // Kind is what a token must be. One kind of JWT is never taken for another (RFC 8725 §3.11).
@@ -25,6 +26,7 @@ type Kind struct {
 	Use   string   // says in words which typ would be right
 	Key   bool     // the header has the public key (jwk) that has signed; others must not
 	MAC   bool     // a shared secret may have signed
+	Most  int      // how many values its claims may have, at any depth: to decode many costs more than to verify a signature
 }
 
 // Object is a JSON object, in which no member occurs twice.
@@ -47,10 +49,11 @@ var ErrAlgorithm = errors.New("has an alg that is not supported")
 
 // Parse reads a token. Its error continues "the token …" and repeats nothing of it.
 func Parse(text string, kind Kind) (*Token, error) {
+	if len(text) > maxSize {
+		return nil, fmt.Errorf("has more than %d bytes", maxSize)
+	}
 	parts := strings.Split(text, ".")
 	switch {
-	case len(text) > maxSize:
-		return nil, fmt.Errorf("has more than %d bytes", maxSize)
 	case len(parts) == 5:
 		return nil, errors.New("is encrypted, which is not supported")
 	case len(parts) != 3 || slices.ContainsFunc(parts, isNotBase64):
@@ -64,7 +67,7 @@ func Parse(text string, kind Kind) (*Token, error) {
 	if t.jws, err = parseJWS(text, t.Algorithm); err != nil {
 		return nil, errors.New("is not a signed JWT in compact serialization")
 	}
-	if t.Claims, err = parseObject(t.jws.UnsafePayloadWithoutVerification()); err != nil {
+	if t.Claims, err = parseObject(t.jws.UnsafePayloadWithoutVerification(), kind.Most); err != nil {
 		return nil, fmt.Errorf("has claims that are %w", err)
 	}
 	return t, nil
@@ -96,7 +99,7 @@ var refusedHeaders = []string{"crit", "b64", "jku", "jwk", "x5u", "x5c", "zip", 
 
 func (t *Token) readHeader(encoded string, kind Kind) (err error) {
 	raw, _ := base64.RawURLEncoding.DecodeString(encoded) // it has been decoded before
-	if t.Header, err = parseObject(raw); err != nil {
+	if t.Header, err = parseObject(raw, maxHeader); err != nil {
 		return fmt.Errorf("has a header that is %w", err)
 	}
 	for _, name := range refusedHeaders {
@@ -134,14 +137,17 @@ func (header Object) isOf(kind Kind) bool {
 
 // parseObject returns an error that continues "something that is …". go-jose's decoder heeds case and refuses members
 // that occur twice, at any depth.
-func parseObject(raw []byte) (Object, error) {
+func parseObject(raw []byte, most int) (Object, error) {
 	var object Object
 	var all any
 	decoder := josejson.NewDecoder(bytes.NewReader(raw))
 	decoder.SetNumberType(josejson.UnmarshalJSONNumber) // any number, however large
+	depth, values := measure(raw)
 	switch {
-	case isTooDeep(raw):
+	case depth > maxDepth:
 		return nil, fmt.Errorf("nested more than %d times", maxDepth)
+	case values > most:
+		return nil, fmt.Errorf("more than %d values", most)
 	case !utf8.Valid(raw) || josejson.Unmarshal(raw, &object) != nil || object == nil || decoder.Decode(&all) != nil:
 		return nil, errors.New("not a JSON object without repetitions")
 	case hasHalfPair(raw):
@@ -150,9 +156,9 @@ func parseObject(raw []byte) (Object, error) {
 	return object, nil
 }
 
-// isTooDeep reports whether arrays and objects stand in each other more than maxDepth times. What is no JSON may give
-// any answer.
-func isTooDeep(raw []byte) bool {
+// measure returns how deep arrays and objects stand in each other, and at most how many values there are. What is no JSON
+// may give any answer.
+func measure(raw []byte) (deepest, values int) {
 	depth, inString, escaped := 0, false, false
 	for _, c := range raw {
 		switch {
@@ -164,12 +170,14 @@ func isTooDeep(raw []byte) bool {
 			inString = !inString
 		case inString:
 		case c == '{' || c == '[':
-			if depth++; depth > maxDepth {
-				return true
-			}
+			depth++
+			deepest = max(deepest, depth)
+			values++ // the first in it
 		case c == '}' || c == ']':
 			depth--
+		case c == ',':
+			values++
 		}
 	}
-	return false
+	return deepest, values
 }

@@ -12,7 +12,7 @@ import (
 var (
 	es256 = harness.NewSigner("ES256", "k1")
 	ed    = harness.NewSigner("Ed25519", "k2")
-	kind  = jwt.Kind{Types: []string{"", "jwt"}, Use: "JWT or none"}
+	kind  = jwt.Kind{Types: []string{"", "jwt"}, Use: "JWT or none", Most: 100}
 )
 
 func TestAMemberThatOccursTwiceIsRefusedAtAnyDepth(t *testing.T) {
@@ -55,6 +55,24 @@ func TestHalfOfASurrogatePairIsRefusedAtAnyDepth(t *testing.T) {
 				t.Errorf("%s: %v", claims, err)
 			}
 		}
+	}
+}
+
+func TestTheNumberOfValuesIsBounded(t *testing.T) {
+	t.Parallel()
+	for _, many := range []func(int) string{
+		func(n int) string { return `{"a":[` + strings.Repeat("1,", n-2) + `1],"b":",,,,"}` },
+		func(n int) string {
+			return `{"a":{` + strings.Repeat(`"a`, 1) + `":1}` + strings.Repeat(`,"b":1`, 0) + `,"c":[` + strings.Repeat("{},", n-4) + `1]}`
+		},
+	} {
+		_, err := jwt.Parse(es256.SignText(many(101)), kind)
+		if err == nil || err.Error() != "has claims that are more than 100 values" {
+			t.Errorf("%v", err)
+		}
+	}
+	if _, err := jwt.Parse(es256.SignText(`{"a":[`+strings.Repeat("1,", 97)+`1]}`), kind); err != nil {
+		t.Errorf("a hundred: %v", err)
 	}
 }
 
