@@ -39,8 +39,8 @@ func (s *Server) newClientAuth(transport http.RoundTripper) (authenticator, erro
 			}
 			return rules
 		},
-		Mark: func(ctx context.Context, id string, life time.Duration) (bool, error) {
-			return s.Store.Mark(ctx, exchangeIn(ctx).endpoints.issuer+" "+id, life) // a store may serve several issuers
+		Mark: func(ctx context.Context, holder, id string, life time.Duration) (bool, error) {
+			return s.Store.Mark(ctx, exchangeIn(ctx).endpoints.issuer+" "+holder, id, life) // a store may serve several issuers
 		},
 		Log: s.Log, Now: s.Now,
 		Source:      source,

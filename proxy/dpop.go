@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"pargate/proxy/client"
 	"pargate/proxy/dpop"
 	"pargate/proxy/jwt"
 	"pargate/proxy/oauth"
@@ -51,11 +52,11 @@ func (s *Server) proofAlgorithms(e *endpoints) (all []string) {
 }
 
 // useUp sees to it that the proof is taken once, by all replicas together (RFC 9449 §11.1).
-func (s *Server) useUp(r *http.Request, proof *dpop.Proof) error {
+func (s *Server) useUp(r *http.Request, c *client.Client, proof *dpop.Proof) error {
 	if proof == nil {
 		return nil
 	}
-	first, err := s.Store.Mark(r.Context(), proof.ID, dpop.Window)
+	first, err := s.Store.Mark(r.Context(), "proofs "+exchangeOf(r).endpoints.issuer+" "+c.ID, proof.ID, dpop.Window)
 	switch {
 	case err != nil:
 		return oauth.TemporarilyUnavailable("the DPoP proof could not be checked; make a new one").Because(err)

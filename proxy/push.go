@@ -57,7 +57,7 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request) error {
 	}
 
 	// 7. Use the proof up. Last, so that what is refused for another reason uses nothing up.
-	if err := s.useUp(r, proof); err != nil {
+	if err := s.useUp(r, c, proof); err != nil {
 		return err
 	}
 

@@ -123,7 +123,7 @@ func TestASlotThatMoves(t *testing.T) {
 	for _, wait := range []int{-1, 0} { // 0: with a WAIT in the pipeline that nobody has to answer
 		s.WaitFor(wait)
 		id := fmt.Sprint("id", wait)
-		if first, err := s.Mark(t.Context(), id, time.Hour); err != nil || !first {
+		if first, err := s.Mark(t.Context(), "holder", id, time.Hour); err != nil || !first {
 			t.Fatalf("Mark: %v, %v", first, err)
 		}
 		var from *redisserver.Server
@@ -138,10 +138,10 @@ func TestASlotThatMoves(t *testing.T) {
 		here.Del(t.Context(), key)
 		move(t, there, slot, "importing", from)
 		move(t, here, slot, "migrating", next)
-		if first, err := s.Mark(t.Context(), id, time.Hour); err != nil || !first {
+		if first, err := s.Mark(t.Context(), "holder", id, time.Hour); err != nil || !first {
 			t.Errorf("while the slot moves: %v, %v", first, err)
 		}
-		if first, err := s.Mark(t.Context(), id, time.Hour); err != nil || first {
+		if first, err := s.Mark(t.Context(), "holder", id, time.Hour); err != nil || first {
 			t.Errorf("again: %v, %v", first, err)
 		}
 		if n := len(keys(t, there)); n != 1 {
@@ -150,7 +150,7 @@ func TestASlotThatMoves(t *testing.T) {
 		for _, node := range []*redis.Client{there, here} {
 			move(t, node, slot, "node", next)
 		}
-		if first, err := s.Mark(t.Context(), id, time.Hour); err != nil || first {
+		if first, err := s.Mark(t.Context(), "holder", id, time.Hour); err != nil || first {
 			t.Errorf("once it has moved: %v, %v", first, err)
 		}
 		there.Do(t.Context(), "flushall")

@@ -74,11 +74,11 @@ func repeatable(l login) map[string]func(*testing.T, pushstore.Store) error {
 			return want(won, false, err)
 		},
 		"Mark": func(t *testing.T, s pushstore.Store) error {
-			first, err := s.Mark(t.Context(), string(l.pending), time.Hour)
+			first, err := s.Mark(t.Context(), "holder", string(l.pending), time.Hour)
 			if err := want(first, true, err); err != nil {
 				return err
 			}
-			first, err = s.Mark(t.Context(), string(l.pending), time.Hour)
+			first, err = s.Mark(t.Context(), "holder", string(l.pending), time.Hour)
 			return want(first, false, err)
 		},
 		"Ping": func(t *testing.T, s pushstore.Store) error { return s.Ping(t.Context()) },
@@ -169,7 +169,7 @@ func TestRedisErrors(t *testing.T) {
 					return err
 				},
 				"Finish": func() error { _, err := r.Finish(t.Context(), l.flow, "r"); return err },
-				"Mark":   func() error { _, err := r.Mark(t.Context(), c.reply, time.Hour); return err },
+				"Mark":   func() error { _, err := r.Mark(t.Context(), "holder", c.reply, time.Hour); return err },
 			}
 			for _, name := range []string{"Put", "Look", "Open", "Flow", "Continue", "Mark", "Finish"} {
 				p.decide(answered(100))
@@ -225,7 +225,7 @@ func TestRedisOnAConnectionThatLostCount(t *testing.T) {
 			check("Open", err, f.Reference == l.flow.Reference && f.Request == l.flow.Request)
 			ref, err := r.Continue(t.Context(), l.flow, l.secret, "step=1")
 			check("Continue", err, ref == l.step)
-			_, err = r.Mark(t.Context(), "id", time.Hour)
+			_, err = r.Mark(t.Context(), "holder", "id", time.Hour)
 			check("Mark", err, true)
 		}
 	}

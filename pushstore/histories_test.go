@@ -226,7 +226,7 @@ func (h *history) do(ctx context.Context, store pushstore.Store, c call, steps *
 	case callFinish:
 		o.yes, err = store.Finish(ctx, flow, fmt.Sprint("response ", c.number))
 	case callMark:
-		o.yes, err = store.Mark(ctx, string(h.ref), historyPass(2))
+		o.yes, err = store.Mark(ctx, "holder", string(h.ref), historyPass(2))
 	case callPass:
 		h.pass(historyPass(c.number))
 	}

@@ -187,17 +187,17 @@ func (m *Memory) extend(_ context.Context, step place, party [32]byte, value str
 }
 
 // Mark implements Store. It returns ErrFull when a quarter of the bound is marks.
-func (m *Memory) Mark(_ context.Context, id string, life time.Duration) (first bool, err error) {
+func (m *Memory) Mark(_ context.Context, holder, id string, life time.Duration) (first bool, err error) {
 	now, err := m.lock()
 	if err != nil {
 		return false, err
 	}
 	defer m.mu.Unlock()
-	p := markPlace(id)
+	p := markPlace(holder, id)
 	if m.live(p, now) != nil {
 		return false, nil
 	}
-	err = m.add(entry{place: p, kind: entryMark, expires: now.Add(life)}, [32]byte{}, now)
+	err = m.add(entry{place: p, kind: entryMark, expires: now.Add(life)}, holderDigest(holder), now)
 	return err == nil, err
 }
 

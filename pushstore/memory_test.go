@@ -97,7 +97,7 @@ func TestMemoryBoundsMarksAndContinuations(t *testing.T) {
 	m := pushstore.NewMemory(pushstore.MemoryOptions{FlowTTL: time.Hour, MaxBytes: 128 << 10, Now: c.Now})
 	n := 0
 	for ; ; n++ {
-		first, err := m.Mark(t.Context(), fmt.Sprint(n), time.Minute)
+		first, err := m.Mark(t.Context(), "holder", fmt.Sprint(n), time.Minute)
 		if errors.Is(err, pushstore.ErrFull) {
 			break
 		}
@@ -105,11 +105,11 @@ func TestMemoryBoundsMarksAndContinuations(t *testing.T) {
 			t.Fatalf("mark %d: %v, %v", n, first, err)
 		}
 	}
-	if first, err := m.Mark(t.Context(), "0", time.Minute); err != nil || first {
+	if first, err := m.Mark(t.Context(), "holder", "0", time.Minute); err != nil || first {
 		t.Errorf("a kept mark, once full: got %v, %v, want false", first, err)
 	}
 	c.Pass(time.Minute)
-	if first, err := m.Mark(t.Context(), fmt.Sprint(n), time.Minute); err != nil || !first {
+	if first, err := m.Mark(t.Context(), "holder", fmt.Sprint(n), time.Minute); err != nil || !first {
 		t.Errorf("after the others have expired: got %v, %v, want true", first, err)
 	}
 

@@ -173,7 +173,7 @@ func (d *deployment) everything(t *testing.T, r *pushstore.Redis) (errs []error)
 	add(err)
 	_, err = r.Finish(ctx, f, "r")
 	add(err)
-	_, err = r.Mark(ctx, string(ref), time.Hour)
+	_, err = r.Mark(ctx, "holder", string(ref), time.Hour)
 	add(err)
 	add(r.Ping(ctx))
 	return errs

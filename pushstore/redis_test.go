@@ -192,7 +192,7 @@ func TestRedisDumpShowsNothing(t *testing.T) {
 			}
 		}
 	}
-	if _, err := r.Mark(t.Context(), "canary-mark", time.Hour); err != nil {
+	if _, err := r.Mark(t.Context(), "holder", "canary-mark", time.Hour); err != nil {
 		t.Fatal(err)
 	}
 
@@ -270,7 +270,7 @@ func TestRedisShedsPushesAtMaxmemory(t *testing.T) {
 			if won, err := r.Finish(t.Context(), l.flow, "r"); err != nil || !won {
 				t.Errorf("Finish at maxmemory: %v, %v", won, err)
 			}
-			_, err = r.Mark(t.Context(), "id", time.Hour)
+			_, err = r.Mark(t.Context(), "holder", "id", time.Hour)
 			storetest.WantTrouble(t, "Mark at maxmemory", err)
 		})
 	}
@@ -297,7 +297,7 @@ func TestRedisAnswersInTimeWhenItStalls(t *testing.T) {
 		"Flow":     func() error { _, err := r.Flow(ctx, l.party, l.step, l.flow.Owner); return err },
 		"Continue": func() error { _, err := r.Continue(ctx, l.flow, l.secret, "a=b"); return err },
 		"Finish":   func() error { _, err := r.Finish(ctx, l.flow, "r"); return err },
-		"Mark":     func() error { _, err := r.Mark(ctx, "id", time.Hour); return err },
+		"Mark":     func() error { _, err := r.Mark(ctx, "holder", "id", time.Hour); return err },
 		"Ping":     func() error { return r.Ping(ctx) },
 	}
 	var wg sync.WaitGroup

@@ -114,15 +114,20 @@ func (s seal) open(value string) (record, error) {
 	return decodeRecord(plain)
 }
 
-// markPlace is where the one-time mark of id lies. An id is not secret, it only must not be readable in the store.
-func markPlace(id string) place {
-	sum := sha256.Sum256([]byte(list(domain, "mark", id)))
+// markPlace is where holder's one-time mark of id lies. An id is not secret, it only must not be readable in the store.
+func markPlace(holder, id string) place {
+	sum := sha256.Sum256([]byte(list(domain, "mark", holder, id)))
 	return place(sum[:len(place{})])
 }
 
 // partyDigest names a party in accounts without keeping its client_id.
 func partyDigest(p Party) [32]byte {
 	return sha256.Sum256([]byte(list(domain, "party", p.Issuer, p.ClientID)))
+}
+
+// holderDigest names who holds marks, likewise.
+func holderDigest(holder string) [32]byte {
+	return sha256.Sum256([]byte(list(domain, "marks", holder)))
 }
 
 func (s seal) hmac(parts ...string) []byte {

@@ -98,7 +98,8 @@ func dialModel(t *testing.T, url string) *pushstore.Redis {
 	}
 	o := client.(*redis.Client).Options()
 	client.Close()
-	o.ReadTimeout = 5 * time.Second // a busy machine is not what is tested here
+	o.ReadTimeout = 5 * time.Second           // a busy machine is not what is tested here
+	o.MaxRetries, o.PipelinePoolSize = -1, -1 // a client has made 0 of them, which would mean more
 	r := pushstore.NewRedis(redis.NewClient(o), pushstore.RedisOptions{FlowTTL: modelFlowTTL})
 	t.Cleanup(func() { r.Close() })
 	return r
@@ -274,7 +275,7 @@ func (s *machine) doFinish(t *rapid.T) {
 func (s *machine) doMark(t *rapid.T) {
 	id := rapid.SampledFrom([]string{"", "a", "{b}\r\n"}).Draw(t, "id")
 	life := time.Duration(rapid.IntRange(1, 5).Draw(t, "life"))*time.Minute + s.slack
-	got, err := s.store(t).Mark(t.Context(), id, life)
+	got, err := s.store(t).Mark(t.Context(), "holder", id, life)
 	if want := s.model.mark(id, life); err != nil || got != want {
 		t.Fatalf("Mark: got %v, %v, want %v", got, err, want)
 	}

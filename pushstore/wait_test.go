@@ -68,7 +68,7 @@ func TestAPushThatIsNotAcknowledgedIsTakenAway(t *testing.T) {
 		start := time.Now()
 		_, err := s.Put(t.Context(), client(1), testRequest(), time.Hour)
 		storetest.WantTrouble(t, "Put without a replica", err)
-		first, err := s.Mark(t.Context(), "id", time.Hour)
+		first, err := s.Mark(t.Context(), "holder", "id", time.Hour)
 		storetest.WantTrouble(t, "Mark without a replica", err)
 		if took := time.Since(start); first || took > 2*time.Second {
 			t.Errorf("first %v, both took %v", first, took)
@@ -77,7 +77,7 @@ func TestAPushThatIsNotAcknowledgedIsTakenAway(t *testing.T) {
 			t.Errorf("%d keys are left: %v", n, keys(t, c))
 		}
 		r.restore(t, s)
-		if first, err = s.Mark(t.Context(), "id", time.Hour); err != nil || !first {
+		if first, err = s.Mark(t.Context(), "holder", "id", time.Hour); err != nil || !first {
 			t.Errorf("Mark again: %v, %v", first, err)
 		}
 		c.FlushAll(t.Context())
@@ -201,7 +201,7 @@ func TestARepetitionWritesWhereReplicasAreWaitedFor(t *testing.T) {
 			})
 			w := other.WaitFor(1)
 			before := changes(t, r.master)
-			first, err := w.Mark(t.Context(), id, time.Hour)
+			first, err := w.Mark(t.Context(), "holder", id, time.Hour)
 			if got := changes(t, r.master) - before; got != 2 || !first {
 				t.Errorf("a mark that was sent twice: first %v, written %d times", first, got)
 			}

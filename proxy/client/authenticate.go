@@ -20,8 +20,8 @@ import (
 
 // marker remembers across replicas which assertions were used.
 type marker interface {
-	// Mark reports whether id is seen for the first time within life.
-	Mark(ctx context.Context, id string, life time.Duration) (first bool, err error)
+	// Mark reports whether holder's id is seen for the first time within life.
+	Mark(ctx context.Context, holder, id string, life time.Duration) (first bool, err error)
 }
 
 // Options are what an Authenticator is made of. Fields without a stated zero value are required.
@@ -267,7 +267,7 @@ func (a *Authenticator) accept(ctx context.Context, c *Client, s *assertion, at 
 		return err
 	}
 	// Last, so that what is refused for another reason, or was signed by somebody else, uses nothing up.
-	first, err := a.Marks.Mark(ctx, markOf(at.Issuer, c.ID, s.claims.id), s.claims.remaining(now))
+	first, err := a.Marks.Mark(ctx, markOf("client", at.Issuer, c.ID), markOf("client_assertion", s.claims.id), s.claims.remaining(now))
 	switch {
 	case err != nil:
 		return oauth.TemporarilyUnavailable("the client_assertion could not be checked; make a new one").Because(err)
@@ -285,11 +285,10 @@ func (c *Client) mayUse(s *assertion) bool {
 	return s.method() == MethodPrivateKeyJWT || s.Algorithm == "HS256"
 }
 
-// markOf names an assertion by its claims: its text can be written in several ways. No two lists give one name.
-func markOf(parts ...string) string {
-	name := "client_assertion"
+// markOf names what is marked, or who marks it. No two lists give one name.
+func markOf(kind string, parts ...string) string {
 	for _, part := range parts {
-		name += " " + strconv.Itoa(len(part)) + ":" + part
+		kind += " " + strconv.Itoa(len(part)) + ":" + part
 	}
-	return name
+	return kind
 }

@@ -114,7 +114,8 @@ type marks struct {
 	err  error
 }
 
-func (m *marks) Mark(_ context.Context, id string, life time.Duration) (bool, error) {
+func (m *marks) Mark(_ context.Context, holder, id string, life time.Duration) (bool, error) {
+	id = holder + " " + id
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.err != nil {

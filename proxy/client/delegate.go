@@ -31,8 +31,8 @@ type DelegateOptions struct {
 
 	// Assertions says which assertions of a client are taken, as far as no answer of the upstream shows it. Nil: none are.
 	Assertions func(ctx context.Context, clientID string) AssertionRules
-	// Mark reports whether id is seen for the first time within life, on every replica. Nil: assertions are refused.
-	Mark func(ctx context.Context, id string, life time.Duration) (first bool, err error)
+	// Mark reports whether holder's id is seen for the first time within life, on every replica. Nil: assertions are refused.
+	Mark func(ctx context.Context, holder, id string, life time.Duration) (first bool, err error)
 
 	// Source names the address that a push comes from. Nil: all come from one.
 	Source func(ctx context.Context) string
@@ -261,7 +261,7 @@ func (d *Delegate) markOnce(ctx context.Context, q question, parts ...string) er
 	writeParts(h, parts...)
 	id := "client assertion " + base64.RawURLEncoding.EncodeToString(h.Sum(nil))
 	life := q.assertion.value().claims.remaining(d.Now())
-	switch first, err := d.Mark(ctx, id, life); {
+	switch first, err := d.Mark(ctx, markOf(parts[0], q.id), id, life); {
 	case err != nil:
 		return oauth.TemporarilyUnavailable("the client assertion could not be checked; send a new one").Because(err)
 	case !first:

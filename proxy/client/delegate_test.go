@@ -79,7 +79,8 @@ type usedMarks struct {
 
 func newUsedMarks() *usedMarks { return &usedMarks{seen: map[string]bool{}} }
 
-func (m *usedMarks) mark(_ context.Context, id string, life time.Duration) (bool, error) {
+func (m *usedMarks) mark(_ context.Context, holder, id string, life time.Duration) (bool, error) {
+	id = holder + " " + id
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.err != nil || life <= 0 {

@@ -71,7 +71,7 @@ func claimsOf(id string, changes ...any) map[string]any {
 // unused says that no assertion was used before.
 type unused struct{}
 
-func (unused) Mark(context.Context, string, time.Duration) (bool, error) { return true, nil }
+func (unused) Mark(context.Context, string, string, time.Duration) (bool, error) { return true, nil }
 
 // desk opens request objects and assertions as the gateway does.
 type desk struct {

@@ -10,7 +10,7 @@ import (
 
 func wantMark(t *testing.T, s Subject, id string, life time.Duration, want bool) {
 	t.Helper()
-	if got, err := s.Store.Mark(t.Context(), id, life); err != nil || got != want {
+	if got, err := s.Store.Mark(t.Context(), "holder", id, life); err != nil || got != want {
 		t.Errorf("Mark(%q): got %v, %v, want %v", id, got, err, want)
 	}
 }
@@ -36,7 +36,7 @@ func markEnds(t *testing.T, s Subject) {
 func oneMark(t *testing.T, s Subject) {
 	for _, id := range []string{"a", "b", "c", "d", "e"} {
 		first := together(40, func(int) bool {
-			first, err := s.Store.Mark(t.Context(), id, time.Hour)
+			first, err := s.Store.Mark(t.Context(), "holder", id, time.Hour)
 			if err != nil {
 				t.Error(err)
 			}
@@ -72,7 +72,7 @@ func Operations(t testing.TB, s pushstore.Store, f pushstore.Flow, pending pushs
 	_, errs["Flow"] = s.Flow(ctx, f.Party, f.Reference, f.Owner)
 	_, errs["Continue"] = s.Continue(ctx, f, secret, "a=b")
 	_, errs["Finish"] = s.Finish(ctx, f, "r")
-	_, errs["Mark"] = s.Mark(ctx, "id", time.Hour)
+	_, errs["Mark"] = s.Mark(ctx, "holder", "id", time.Hour)
 	return errs
 }
 
