@@ -148,10 +148,13 @@ func (s *Server) isNative(r *http.Request, short shortRequest) (bool, error) {
 	return state == pushstore.Absent, nil
 }
 
-// checkStillRegistered: a client that was taken out of the registry since the push, or the redirect_uri of one, is
-// served no longer.
+// checkStillRegistered: a client that was taken out of the registry since the push, or the redirect_uri of one, is served
+// no longer, nor is what it has not signed and would have to sign now.
 func (s *Server) checkStillRegistered(flow *openFlow) error {
 	c := s.Clients.Lookup(flow.Party.ClientID)
+	if c != nil && c.RequireSigned && !flow.Finished && !flow.Request.Signed {
+		return deadLink(errors.New("the client must sign its requests now, and has not signed this one"))
+	}
 	if !s.mayServe(flow.Party.ClientID, flow.Request) || c != nil && c.RedirectURIs != nil && !c.HasRedirectURI(flow.Request.RedirectURI) {
 		return deadLink(errors.New("the client or its redirect_uri is no longer registered"))
 	}

@@ -84,8 +84,11 @@ func (s *Server) readWholeRequest(r *http.Request) (bool, error) {
 	return false, nil
 }
 
+// isWholeRequest reports whether the names make an authorization request: the other parameters may stand in an object or
+// behind a reference (RFC 9101 §5).
 func isWholeRequest(names map[string]bool) bool {
-	return names[oauth.ParamClientID] && (names[oauth.ParamResponseType] || names[oauth.ParamRedirectURI])
+	return names[oauth.ParamClientID] &&
+		(names[oauth.ParamResponseType] || names[oauth.ParamRedirectURI] || names[oauth.ParamRequest] || names[oauth.ParamRequestURI])
 }
 
 // bind makes the request to be sent upstream: what was pushed has its pushed value, and nothing of an authorization

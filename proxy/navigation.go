@@ -14,6 +14,9 @@ func isNavigation(r *http.Request) bool {
 	return false
 }
 
+// isFrame reports whether the page is to be a part of another one.
+func isFrame(r *http.Request) bool { return r.Header.Get("Sec-Fetch-Dest") == "iframe" }
+
 // isOwnFetch reports whether a script of the upstream's own page sends the request.
 func isOwnFetch(r *http.Request) bool {
 	return !isPrefetch(r) && r.Header.Get("Sec-Fetch-Dest") == "empty" && r.Header.Get("Sec-Fetch-Site") == "same-origin"

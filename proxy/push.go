@@ -50,6 +50,7 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	kept.Signed = request.signed
 
 	// 6. Ask the authorization server, where that is wanted, whether it would take the request.
 	if err := s.tryOut(r, c, kept); err != nil {

@@ -2,8 +2,10 @@ package proxy
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"net/http"
+	"strconv"
 	"time"
 
 	"go.uber.org/zap"
@@ -20,6 +22,7 @@ type asked struct {
 	params   oauth.Params
 	lifetime time.Duration // how long a browser may take to come
 	signed   bool          // the parameters stood in a request object
+	expires  time.Time     // of the request object
 }
 
 // read returns the request that an authenticated client pushes. With a request object nothing else counts (RFC 9126 §3):
@@ -57,7 +60,7 @@ func (s *Server) openObject(ctx context.Context, e *endpoints, c *client.Client,
 	}
 	// The request does not outlive its object.
 	lifetime := min(s.PushLifetime, request.Expires.Sub(now).Truncate(time.Second))
-	return asked{params: request.Params, lifetime: lifetime, signed: true}, nil
+	return asked{params: request.Params, lifetime: lifetime, signed: true, expires: request.Expires}, nil
 }
 
 // signedRequest serves an authorization request that a registered client has signed and not pushed (RFC 9101 §5). It is kept as
@@ -70,10 +73,16 @@ func (s *Server) signedRequest(w http.ResponseWriter, r *http.Request) (is bool,
 		return false, err
 	}
 	x := exchangeOf(r)
-	if !isNavigation(r) {
+	switch {
+	case !isNavigation(r):
 		return true, deadLink(errNotNavigation)
+	case hasMarker(r.URL.RawQuery):
+		return true, malformed(oauth.InvalidRequest("parameter names that begin with pargate are the gateway's own"))
+	case isFrame(r) && len(x.liveCookies()) == maxLiveFlows: // other people's pages have frames, and end no login with them
+		return true, deadLink(errors.New("a frame, and the browser has all the flows that it may have"))
 	}
-	if ok, wait := s.limiter.allow(c.ID, x.origin.network()); !ok {
+	// Not in the bucket of its pushes, which nobody else can empty.
+	if ok, wait := s.limiter.allow("request objects of "+c.ID, x.origin.network()); !ok {
 		return true, oauth.TooManyRequests(wait)
 	}
 	request, err := s.openObject(r.Context(), x.endpoints, c, object)
@@ -84,12 +93,37 @@ func (s *Server) signedRequest(w http.ResponseWriter, r *http.Request) (is bool,
 	if err != nil {
 		return true, err
 	}
-	ref, err := s.Store.Put(r.Context(), pushstore.Party{Issuer: x.endpoints.issuer, ClientID: c.ID}, kept, request.lifetime)
+	kept.Signed = true
+	party := pushstore.Party{Issuer: x.endpoints.issuer, ClientID: c.ID}
+	if err := s.countUse(r.Context(), party, object, request.expires); err != nil {
+		return true, err
+	}
+	ref, err := s.Store.Put(r.Context(), party, kept, request.lifetime)
 	if err != nil {
 		return true, unavailable(oauth.TemporarilyUnavailable("the request could not be stored").Because(err))
 	}
 	s.Log.Info("request object opened", zap.String("request_id", x.id), zap.String("client_id", clip(c.ID, 128)), zap.String("flow", pushstore.Digest(ref)))
 	return true, s.bounce(w, r, shortRequest{clientID: c.ID, ref: ref}, presented{query: r.Method == http.MethodGet, body: r.Method == http.MethodPost})
+}
+
+// maxUses is how many logins one request object begins at the authorization endpoint. Reload and back are some; whoever
+// else has its URL, until it is over, could fill the store with more.
+const maxUses = 8
+
+// countUse counts one login that an object begins, of all replicas together.
+func (s *Server) countUse(ctx context.Context, party pushstore.Party, object string, expires time.Time) error {
+	digest := sha256.Sum256([]byte(object))
+	holder := "request objects " + party.Issuer + " " + party.ClientID
+	for n := range maxUses {
+		first, err := s.Store.Mark(ctx, holder, string(digest[:])+strconv.Itoa(n), expires.Sub(s.Now()))
+		if err != nil {
+			return unavailable(oauth.TemporarilyUnavailable("the request could not be stored").Because(err))
+		}
+		if first {
+			return nil
+		}
+	}
+	return deadLink(errors.New("the request object has begun all the logins that one may"))
 }
 
 // findObject returns the request object of a request to the authorization endpoint, and the registered client that has

@@ -19,13 +19,9 @@ func (s *Server) checkPushed(r *http.Request) error {
 	if !s.mustPush() || x.place == atExempt {
 		return nil
 	}
-	query, body := r.URL.RawQuery, ""
-	if x.place.protected() {
-		// What cannot be judged does not pass.
-		if err := x.checkForm(r.Header); err != nil {
-			return err
-		}
-		query, body = query+hiddenQuery(x.path), x.form
+	query, body, err := s.judged(r)
+	if err != nil {
+		return err
 	}
 	reason := startsAuthorization(x.place, query, body)
 	if reason == nil {
@@ -35,6 +31,19 @@ func (s *Server) checkPushed(r *http.Request) error {
 		return notPushed(reason)
 	}
 	return s.checkClientMayNotPush(query, body)
+}
+
+// judged returns what of a request decides whether it starts an authorization: on a protected path query and form, elsewhere the
+// query, and a form that makes it a whole request. What cannot be judged does not pass.
+func (s *Server) judged(r *http.Request) (query, body string, err error) {
+	x := exchangeOf(r)
+	if x.place.protected() {
+		return r.URL.RawQuery + hiddenQuery(x.path), x.form, x.checkForm(r.Header)
+	}
+	if whole, err := s.readWholeRequest(r); err != nil || !whole {
+		return r.URL.RawQuery, "", err
+	}
+	return r.URL.RawQuery, x.form, nil
 }
 
 // checkForm refuses a body on a protected path that cannot be judged, and a charset in which the query could not be:
@@ -57,8 +66,8 @@ func startsAuthorization(where place, query, body string) error {
 		return nil
 	case where == atAuthorize || where == nearMiss:
 		return fmt.Errorf("the authorization endpoint was asked with %s", firstOf(all))
-	case inQuery[oauth.ParamClientID] && (inQuery[oauth.ParamResponseType] || inQuery[oauth.ParamRedirectURI]):
-		return errors.New("client_id with response_type or redirect_uri")
+	case isWholeRequest(inQuery), body != "" && isWholeRequest(all):
+		return errors.New("client_id with response_type, redirect_uri, request or request_uri")
 	case where == below && all[oauth.ParamClientID] && len(all) > 1:
 		return errors.New("client_id with another parameter below the authorization endpoint")
 	}

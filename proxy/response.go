@@ -81,6 +81,9 @@ func (r *reply) setHeaders() error {
 		}
 	}
 	if !r.onTrip() {
+		if r.server.FAPI {
+			r.keepForms()
+		}
 		return nil
 	}
 	r.Header.Set("Cache-Control", "no-store")
@@ -109,9 +112,10 @@ func (r *reply) onTrip() bool {
 }
 
 // keepForms keeps a form that was posted in the flow, which may hold a password, at this origin: 307 and 308 would make
-// the browser post it again to where it is sent (RFC 9700 §4.12). FAPI 2.0 wants neither wherever it leads.
+// the browser post it again to where it is sent (RFC 9700 §4.12). FAPI 2.0 wants neither, wherever it leads and whosever
+// the form is.
 func (r *reply) keepForms() {
-	posted := r.Request.Method == http.MethodPost && (r.StatusCode == http.StatusTemporaryRedirect || r.StatusCode == http.StatusPermanentRedirect)
+	posted := r.Request.Method == http.MethodPost && r.x.endpoints != nil && (r.StatusCode == http.StatusTemporaryRedirect || r.StatusCode == http.StatusPermanentRedirect)
 	if !posted {
 		return
 	}

@@ -48,6 +48,7 @@ type Request struct {
 	RedirectURI string // where the authorization response will go
 	State       string // the pushed state; empty when there was none
 	Listed      bool   // the client was one of the client file
+	Signed      bool   // the client has signed it
 }
 
 // State is what Look finds.

@@ -6,14 +6,14 @@ import "encoding/binary"
 type kind byte
 
 const (
-	kindPush         kind = 1 // a pushed request: query, redirect_uri, state, whether its client is listed
+	kindPush         kind = 1 // a pushed request: query, redirect_uri, state, whether its client is listed, and has signed it
 	kindTombstone    kind = 2 // what is left of a finished one: redirect_uri, state
 	kindContinuation kind = 3 // a pointer to a flow: its reference, the difference
 )
 
 // recordVersion is the layout of a record: version, kind, then every field with its length in 4 bytes. Not JSON,
 // because that would not keep the bytes of a query that is not UTF-8.
-const recordVersion = 2
+const recordVersion = 3
 
 // record is what lies sealed at a place. Which fields count is decided by its kind.
 type record struct {
@@ -37,7 +37,7 @@ func (r record) encode() []byte {
 	var fields string
 	switch r.kind {
 	case kindPush:
-		fields = list(r.request.Query, r.request.RedirectURI, r.request.State, flag(r.request.Listed))
+		fields = list(r.request.Query, r.request.RedirectURI, r.request.State, flag(r.request.Listed), flag(r.request.Signed))
 	case kindTombstone:
 		fields = list(r.request.RedirectURI, r.request.State)
 	case kindContinuation:
@@ -54,6 +54,8 @@ func flag(b bool) string {
 	return ""
 }
 
+func isFlag(s string) bool { return s == flag(true) || s == flag(false) }
+
 // decodeRecord is the inverse of encode; anything that encode does not write is errUnreadable.
 func decodeRecord(b []byte) (record, error) {
 	if len(b) < 2 || b[0] != recordVersion {
@@ -63,9 +65,9 @@ func decodeRecord(b []byte) (record, error) {
 	var ok bool
 	switch r.kind {
 	case kindPush:
-		var listed string
-		ok = fields(rest, &r.request.Query, &r.request.RedirectURI, &r.request.State, &listed) && (listed == flag(true) || listed == flag(false))
-		r.request.Listed = listed == flag(true)
+		var listed, signed string
+		ok = fields(rest, &r.request.Query, &r.request.RedirectURI, &r.request.State, &listed, &signed) && isFlag(listed) && isFlag(signed)
+		r.request.Listed, r.request.Signed = listed == flag(true), signed == flag(true)
 	case kindTombstone:
 		ok = fields(rest, &r.request.RedirectURI, &r.request.State)
 	case kindContinuation:
