@@ -40,7 +40,8 @@ func (s *Server) newClientAuth(transport http.RoundTripper) (authenticator, erro
 			return rules
 		},
 		Mark: func(ctx context.Context, holder, id string, life time.Duration) (bool, error) {
-			return s.Store.Mark(ctx, exchangeIn(ctx).endpoints.issuer+" "+holder, id, life) // a store may serve several issuers
+			issuer := exchangeIn(ctx).endpoints.issuer // a store may serve several
+			return s.Store.Mark(ctx, issuer+" "+holder, issuer+" "+id, life)
 		},
 		Log: s.Log, Now: s.Now,
 		Source:      source,

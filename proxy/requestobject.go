@@ -115,7 +115,7 @@ func (s *Server) countUse(ctx context.Context, party pushstore.Party, object str
 	digest := sha256.Sum256([]byte(object))
 	holder := "request objects " + party.Issuer + " " + party.ClientID
 	for n := range maxUses {
-		first, err := s.Store.Mark(ctx, holder, string(digest[:])+strconv.Itoa(n), expires.Sub(s.Now()))
+		first, err := s.Store.Mark(ctx, holder, holder+" "+string(digest[:])+strconv.Itoa(n), expires.Sub(s.Now()))
 		if err != nil {
 			return unavailable(oauth.TemporarilyUnavailable("the request could not be stored").Because(err))
 		}

@@ -193,7 +193,7 @@ func (m *Memory) Mark(_ context.Context, holder, id string, life time.Duration) 
 		return false, err
 	}
 	defer m.mu.Unlock()
-	p := markPlace(holder, id)
+	p := markPlace(id)
 	if m.live(p, now) != nil {
 		return false, nil
 	}

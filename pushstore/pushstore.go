@@ -104,8 +104,8 @@ type Store interface {
 	// and State are kept, for FlowTTL. It returns ErrNotFound when the flow has ended and ErrTaken.
 	Finish(ctx context.Context, f Flow, response string) (won bool, err error)
 
-	// Mark reports whether holder's id is seen for the first time within life. It returns ErrFull like Put; what one holder
-	// has marked takes nobody else's room.
+	// Mark reports whether id is seen for the first time within life, whoever marks it. It returns ErrFull like Put; what one
+	// holder has marked takes nobody else's room.
 	Mark(ctx context.Context, holder, id string, life time.Duration) (first bool, err error)
 
 	// Ping reports whether the store can answer.

@@ -195,12 +195,12 @@ func (r *Redis) extend(ctx context.Context, step place, _ [32]byte, value string
 }
 
 // Mark implements Store.
-func (r *Redis) Mark(ctx context.Context, holder, id string, life time.Duration) (first bool, err error) {
+func (r *Redis) Mark(ctx context.Context, _, id string, life time.Duration) (first bool, err error) {
 	ctx, cancel := r.begin(ctx)
 	defer cancel()
 	var mine [16]byte // tells this call, sent again, from another call
 	rand.Read(mine[:])
-	keys := []string{r.key(markPlace(holder, id), "mark")}
+	keys := []string{r.key(markPlace(id), "mark")}
 	var set string
 	err = r.try(ctx, "mark", func() error {
 		values, short, err := r.run(ctx, markScript, r.wait, keys, mine[:], milliseconds(life), r.again())

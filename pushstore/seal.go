@@ -114,9 +114,9 @@ func (s seal) open(value string) (record, error) {
 	return decodeRecord(plain)
 }
 
-// markPlace is where holder's one-time mark of id lies. An id is not secret, it only must not be readable in the store.
-func markPlace(holder, id string) place {
-	sum := sha256.Sum256([]byte(list(domain, "mark", holder, id)))
+// markPlace is where the one-time mark of id lies. An id is not secret, it only must not be readable in the store.
+func markPlace(id string) place {
+	sum := sha256.Sum256([]byte(list(domain, "mark", id)))
 	return place(sum[:len(place{})])
 }
 

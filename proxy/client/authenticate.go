@@ -20,7 +20,7 @@ import (
 
 // marker remembers across replicas which assertions were used.
 type marker interface {
-	// Mark reports whether holder's id is seen for the first time within life.
+	// Mark reports whether id is seen for the first time within life. The holder's share of the room is what it takes.
 	Mark(ctx context.Context, holder, id string, life time.Duration) (first bool, err error)
 }
 
@@ -267,7 +267,7 @@ func (a *Authenticator) accept(ctx context.Context, c *Client, s *assertion, at 
 		return err
 	}
 	// Last, so that what is refused for another reason, or was signed by somebody else, uses nothing up.
-	first, err := a.Marks.Mark(ctx, markOf("client", at.Issuer, c.ID), markOf("client_assertion", s.claims.id), s.claims.remaining(now))
+	first, err := a.Marks.Mark(ctx, markOf("client", at.Issuer, c.ID), markOf("client_assertion", at.Issuer, c.ID, s.claims.id), s.claims.remaining(now))
 	switch {
 	case err != nil:
 		return oauth.TemporarilyUnavailable("the client_assertion could not be checked; make a new one").Because(err)

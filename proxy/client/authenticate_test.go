@@ -114,8 +114,7 @@ type marks struct {
 	err  error
 }
 
-func (m *marks) Mark(_ context.Context, holder, id string, life time.Duration) (bool, error) {
-	id = holder + " " + id
+func (m *marks) Mark(_ context.Context, _, id string, life time.Duration) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.err != nil {

@@ -31,7 +31,8 @@ type DelegateOptions struct {
 
 	// Assertions says which assertions of a client are taken, as far as no answer of the upstream shows it. Nil: none are.
 	Assertions func(ctx context.Context, clientID string) AssertionRules
-	// Mark reports whether holder's id is seen for the first time within life, on every replica. Nil: assertions are refused.
+	// Mark reports whether id is seen for the first time within life, on every replica; it takes of the holder's share of the
+	// room. Nil: assertions are refused.
 	Mark func(ctx context.Context, holder, id string, life time.Duration) (first bool, err error)
 
 	// Source names the address that a push comes from. Nil: all come from one.

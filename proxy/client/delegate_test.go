@@ -79,8 +79,7 @@ type usedMarks struct {
 
 func newUsedMarks() *usedMarks { return &usedMarks{seen: map[string]bool{}} }
 
-func (m *usedMarks) mark(_ context.Context, holder, id string, life time.Duration) (bool, error) {
-	id = holder + " " + id
+func (m *usedMarks) mark(_ context.Context, _, id string, life time.Duration) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.err != nil || life <= 0 {
