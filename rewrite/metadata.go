@@ -15,7 +15,9 @@ type MetadataPatch struct {
 	PushEndpoint string // pushed_authorization_request_endpoint
 
 	// RequirePAR is require_pushed_authorization_requests. References that were not pushed are refused then, so that
-	// request_uri_parameter_supported, which is true where it is absent (OpenID Connect Discovery §3), becomes false.
+	// request_uri_parameter_supported, which is true where it is absent (OpenID Connect Discovery §3), becomes false. So
+	// does request_parameter_supported, where it is there, unless OpensRequestObjects says who opens them: the upstream,
+	// which gets plain parameters, does not.
 	RequirePAR bool
 
 	// AdvertiseIssuer says that responses carry iss: authorization_response_iss_parameter_supported (RFC 9207 §3); false
@@ -24,14 +26,19 @@ type MetadataPatch struct {
 
 	// OpensRequestObjects lists the algorithms of the request objects that the gateway opens (RFC 9101 §9, OpenID Connect
 	// Discovery §3). Where the upstream opens some too it may get those of other clients, so that only what both take is
-	// named; all of the gateway's, when that is nothing. Encrypted ones are opened by nobody then.
+	// named; all of the gateway's, when that is nothing. Encrypted ones are opened by nobody then. Nil: the gateway opens
+	// none.
 	OpensRequestObjects []string
 
 	ResponseTypes []string // response_types_supported, whether the member is there or not
 
-	// Only names the values that may stay in members that are lists. A member that is absent is not added, and one that
-	// has none of the values stays: what the upstream lacks is not promised for it.
-	Only map[string][]string
+	// Only names the values that may stay in members that are lists, Never those that may not. A member that is absent is
+	// not added, and one of which nothing would be left stays: what the upstream lacks is not promised for it.
+	Only, Never map[string][]string
+
+	// Aliases are other names that algorithms have in the upstream's lists, each with the name that it has here. A list
+	// keeps the name that it has.
+	Aliases map[string]string
 }
 
 type jsonMember struct {
@@ -52,21 +59,25 @@ func Metadata(doc []byte, patch MetadataPatch) ([]byte, error) {
 	members = set(members, "pushed_authorization_request_endpoint", endpoint)
 	if patch.RequirePAR {
 		members = set(members, "require_pushed_authorization_requests", isTrue)
-		members = set(members, "request_uri_parameter_supported", json.RawMessage("false"))
+		members = set(members, "request_uri_parameter_supported", isFalse)
 	}
 	if patch.AdvertiseIssuer {
 		members = set(members, "authorization_response_iss_parameter_supported", isTrue)
 	}
-	if patch.OpensRequestObjects != nil {
-		members = openRequestObjects(members, patch.OpensRequestObjects)
+	switch {
+	case patch.OpensRequestObjects != nil:
+		members = patch.openRequestObjects(members)
+	case patch.RequirePAR:
+		members = openNoRequestObjects(members)
 	}
 	if patch.ResponseTypes != nil {
 		members = set(members, "response_types_supported", array(patch.ResponseTypes))
 	}
 	for name, values := range patch.Only {
-		if left := common(get(members, name), values); left != nil {
-			members = set(members, name, array(left))
-		}
+		members = keep(members, name, func(one string) bool { return patch.isAmong(values, one) })
+	}
+	for name, values := range patch.Never {
+		members = keep(members, name, func(one string) bool { return !slices.Contains(values, one) })
 	}
 	for i, m := range members {
 		if m.name != "mtls_endpoint_aliases" || string(m.value) == "null" {
@@ -82,36 +93,64 @@ func Metadata(doc []byte, patch MetadataPatch) ([]byte, error) {
 	return object(members), nil
 }
 
-var isTrue = json.RawMessage("true")
+var isTrue, isFalse = json.RawMessage("true"), json.RawMessage("false")
+
+// The members about request objects. Encrypted ones are never opened here.
+const (
+	requestSupported  = "request_parameter_supported"
+	requestSigning    = "request_object_signing_alg_values_supported"
+	requestEncryption = "request_object_encryption_alg_values_supported"
+	requestContent    = "request_object_encryption_enc_values_supported"
+)
 
 // openRequestObjects describes request objects that are opened before the upstream gets them. That one demands signed ones
 // stays: it is about its own.
-func openRequestObjects(members []jsonMember, algorithms []string) []jsonMember {
-	const supported, signing = "request_parameter_supported", "request_object_signing_alg_values_supported"
-	if string(get(members, supported)) == "true" {
-		if both := common(get(members, signing), algorithms); both != nil {
+func (p MetadataPatch) openRequestObjects(members []jsonMember) []jsonMember {
+	algorithms := p.OpensRequestObjects
+	if string(get(members, requestSupported)) == "true" {
+		if both := only(get(members, requestSigning), func(one string) bool { return p.isAmong(algorithms, one) }); both != nil {
 			algorithms = both
 		}
 	}
-	members = set(members, supported, isTrue)
-	members = set(members, signing, array(algorithms))
-	members = without(members, "request_object_encryption_alg_values_supported")
-	return without(members, "request_object_encryption_enc_values_supported")
+	members = set(members, requestSupported, isTrue)
+	members = set(members, requestSigning, array(algorithms))
+	return without(without(members, requestEncryption), requestContent)
 }
 
-// common returns what of a JSON array of strings is among the values, in the array's order; nil when nothing is, or when
-// it is no such array.
-func common(raw json.RawMessage, values []string) (both []string) {
+// openNoRequestObjects says that nobody opens any: where the member is absent that is so already (OpenID Connect Discovery
+// §3).
+func openNoRequestObjects(members []jsonMember) []jsonMember {
+	if get(members, requestSupported) != nil {
+		members = set(members, requestSupported, isFalse)
+	}
+	return without(without(without(members, requestSigning), requestEncryption), requestContent)
+}
+
+// isAmong reports whether one of the values is called so, here or in the upstream's lists.
+func (p MetadataPatch) isAmong(values []string, name string) bool {
+	return slices.Contains(values, name) || slices.Contains(values, p.Aliases[name])
+}
+
+// keep takes what is not wanted out of a member that is a list, unless nothing would be left.
+func keep(members []jsonMember, name string, wanted func(string) bool) []jsonMember {
+	if left := only(get(members, name), wanted); left != nil {
+		return set(members, name, array(left))
+	}
+	return members
+}
+
+// only returns what is wanted of a JSON array of strings, in its order; nil when nothing is, or when it is no such array.
+func only(raw json.RawMessage, wanted func(string) bool) (left []string) {
 	var all []string
 	if json.Unmarshal(raw, &all) != nil {
 		return nil
 	}
 	for _, one := range all {
-		if slices.Contains(values, one) {
-			both = append(both, one)
+		if wanted(one) {
+			left = append(left, one)
 		}
 	}
-	return both
+	return left
 }
 
 // parseObject reads the members of a JSON object in their order. A name that occurs twice is an error, since

@@ -124,6 +124,9 @@ func TestMetadataIsTrueInEveryCombination(t *testing.T) {
 			"code_challenge_methods_supported": {"S256"}, "token_endpoint_auth_methods_supported": {"private_key_jwt", "tls_client_auth"},
 			"token_endpoint_auth_signing_alg_values_supported": {"PS256", "ES256"},
 		}}
+		never = rewrite.MetadataPatch{PushEndpoint: pushEndpoint, Never: map[string][]string{"grant_types_supported": {"implicit"}}}
+		named = rewrite.MetadataPatch{PushEndpoint: pushEndpoint, OpensRequestObjects: []string{"EdDSA"}, Aliases: map[string]string{"Ed25519": "EdDSA"},
+			Only: map[string][]string{"token_endpoint_auth_signing_alg_values_supported": {"PS256", "EdDSA"}}}
 		all = fapi
 	)
 	all.OpensRequestObjects = opens.OpensRequestObjects
@@ -147,8 +150,17 @@ func TestMetadataIsTrueInEveryCombination(t *testing.T) {
 		{"encrypted ones are refused, signed ones may be demanded",
 			`"request_object_encryption_enc_values_supported":["A256GCM"],"require_signed_request_object":true,"request_object_encryption_alg_values_supported":["RSA-OAEP"]`, opens,
 			`"require_signed_request_object":true,ENDPOINT,"request_parameter_supported":true,"request_object_signing_alg_values_supported":["PS256","ES256"]`},
-		{"where none are opened they are the server's business", `"request_parameter_supported":true,"request_object_signing_alg_values_supported":["none"]`, required,
-			`"request_parameter_supported":true,"request_object_signing_alg_values_supported":["none"],ENDPOINT,"require_pushed_authorization_requests":true,"request_uri_parameter_supported":false`},
+		{"where PAR is not required, and none are opened, they are the server's business", `"request_parameter_supported":true,` + upstreamsOwn, par,
+			`"request_parameter_supported":true,` + upstreamsOwn},
+		{"where PAR is required, and none are opened, nobody opens any",
+			`"request_object_encryption_enc_values_supported":["A256GCM"],"request_parameter_supported":true,"request_object_signing_alg_values_supported":["none"],"request_object_encryption_alg_values_supported":["RSA-OAEP"],"z":1`, required,
+			`"request_parameter_supported":false,"z":1,ENDPOINT,"require_pushed_authorization_requests":true,"request_uri_parameter_supported":false`},
+		{"algorithms by their other names", `"request_parameter_supported":true,"request_object_signing_alg_values_supported":["Ed25519","RS256","ES256"],"token_endpoint_auth_signing_alg_values_supported":["RS256","Ed25519"]`, named,
+			`"request_parameter_supported":true,"request_object_signing_alg_values_supported":["Ed25519"],"token_endpoint_auth_signing_alg_values_supported":["Ed25519"]`},
+		{"what may not stay goes", `"grant_types_supported":["authorization_code", "implicit", "urn:x"]`, never, `"grant_types_supported":["authorization_code","urn:x"]`},
+		{"what may not stay, alone", `"grant_types_supported":["implicit"]`, never, `"grant_types_supported":["implicit"]`},
+		{"what may not stay, where there is no list", `"grant_types_supported":"implicit"`, never, `"grant_types_supported":"implicit"`},
+		{"what may not stay, where there is nothing", `"z":1`, never, `"z":1`},
 		{"the profile with a server that says nothing", ``, fapi,
 			`ENDPOINT,"require_pushed_authorization_requests":true,"request_uri_parameter_supported":false,"authorization_response_iss_parameter_supported":true,"response_types_supported":["code"]`},
 		{"the profile promises nothing that the server lacks",
@@ -189,6 +201,7 @@ func FuzzMetadata(f *testing.F) {
 		f.Add([]byte(seed), false, true)
 	}
 	f.Add([]byte(`{"request_parameter_supported":true,`+upstreamsOwn+`}`), true, true)
+	f.Add([]byte(`{"request_parameter_supported":true,`+upstreamsOwn+`}`), true, false)
 	f.Fuzz(func(t *testing.T, doc []byte, requirePAR, opens bool) {
 		patch := rewrite.MetadataPatch{PushEndpoint: pushEndpoint, RequirePAR: requirePAR}
 		if opens {
@@ -215,6 +228,14 @@ func FuzzMetadata(f *testing.F) {
 		if requirePAR {
 			in["require_pushed_authorization_requests"] = json.RawMessage("true")
 			in["request_uri_parameter_supported"] = json.RawMessage("false")
+		}
+		if requirePAR && !opens {
+			if in["request_parameter_supported"] != nil {
+				in["request_parameter_supported"] = json.RawMessage("false")
+			}
+			delete(in, "request_object_signing_alg_values_supported")
+			delete(in, "request_object_encryption_alg_values_supported")
+			delete(in, "request_object_encryption_enc_values_supported")
 		}
 		if opens {
 			in["request_parameter_supported"] = json.RawMessage("true")
