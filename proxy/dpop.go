@@ -9,7 +9,6 @@ import (
 
 	"pargate/proxy/client"
 	"pargate/proxy/dpop"
-	"pargate/proxy/jwt"
 	"pargate/proxy/oauth"
 )
 
@@ -22,10 +21,10 @@ func (s *Server) bindToKey(r *http.Request, params oauth.Params) (*dpop.Proof, o
 	}
 	if e.proofs == nil {
 		// As by any server that does not know it. A dpop_jkt would bind nothing there.
-		s.Log.Debug("a DPoP header is ignored: the authorization server's metadata does not advertise DPoP", zap.String("request_id", exchangeOf(r).id))
+		s.Log.Debug("a DPoP header is ignored: the authorization server's metadata does not advertise DPoP, or only with algorithms that are not taken here", zap.String("request_id", exchangeOf(r).id))
 		return nil, params, nil
 	}
-	proof, err := dpop.Verify(fields, dpop.Request{Method: http.MethodPost, URI: e.pushURL(), Algorithms: s.proofAlgorithms(e), Time: s.Now()})
+	proof, err := dpop.Verify(fields, dpop.Request{Method: http.MethodPost, URI: e.pushURL(), Algorithms: e.proofs, Time: s.Now()})
 	if err != nil {
 		return nil, nil, oauth.InvalidDPoPProof("the DPoP proof " + err.Error())
 	}
@@ -37,18 +36,6 @@ func (s *Server) bindToKey(r *http.Request, params oauth.Params) (*dpop.Proof, o
 		return proof, append(others, oauth.Param{Name: oauth.ParamDPoPJKT, Value: proof.Thumbprint}), nil
 	}
 	return nil, nil, oauth.InvalidDPoPProof("dpop_jkt is not the thumbprint of the key of the DPoP proof; use one key for both, or leave dpop_jkt out")
-}
-
-// proofAlgorithms are those that a proof may be signed with: the upstream's, as far as they are known and allowed here.
-func (s *Server) proofAlgorithms(e *endpoints) (all []string) {
-	allowed := s.signingAlgorithms()
-	for _, name := range jwt.Asymmetric() {
-		isName := func(other string) bool { return jwt.Canonical(other) == name }
-		if slices.ContainsFunc(e.proofs, isName) && (allowed == nil || slices.Contains(allowed, name)) {
-			all = append(all, name)
-		}
-	}
-	return all
 }
 
 // useUp sees to it that the proof is taken once, by all replicas together (RFC 9449 §11.1).

@@ -18,7 +18,7 @@ type endpoints struct {
 	token          string            // the token endpoint's URL, as clients know it; empty: not known
 	revocation     string            // likewise the revocation endpoint's (RFC 7009)
 	introspection  string            // and the introspection endpoint's (RFC 7662)
-	proofs         []string          // the algorithms of DPoP proofs that the upstream takes (RFC 9449 §5.1); nil: it does not know DPoP
+	proofs         []string          // the algorithms of DPoP proofs that are taken (RFC 9449 §5.1); nil: none, as DPoP is not known
 	push           string            // the push endpoint's path; empty when the upstream's own has that path
 	native         string            // the upstream's own push endpoint, when it has one
 	oidc, oauth    *patched          // nil: passed through

@@ -36,7 +36,7 @@ type members struct {
 	ProofAlgorithms       names  `json:"dpop_signing_alg_values_supported"`
 }
 
-// names are those of an array of texts. A member of another form is none, and spoils no document.
+// names are an array of strings. A member of another form is none, and spoils no document.
 type names []string
 
 // UnmarshalJSON implements json.Unmarshaler.

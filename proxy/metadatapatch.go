@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"encoding/json"
 	"slices"
 
 	"pargate/proxy/client"
@@ -9,64 +8,46 @@ import (
 	"pargate/rewrite"
 )
 
-// patch is what the configuration changes in the metadata.
-func (pol policy) patch(pushURL string) rewrite.MetadataPatch {
-	patch := rewrite.MetadataPatch{PushEndpoint: pushURL, RequirePAR: pol.requirePAR, AdvertiseIssuer: pol.advertiseISS,
-		OpensRequestObjects: pol.openedAlgorithms()}
+// patch is what the configuration changes in the metadata of an upstream of which e is known.
+func (pol policy) patch(e *endpoints) rewrite.MetadataPatch {
+	patch := rewrite.MetadataPatch{PushEndpoint: e.pushURL(), RequirePAR: pol.requirePAR, AdvertiseIssuer: pol.advertiseISS,
+		OpensRequestObjects: pol.openedAlgorithms(), Aliases: jwt.Aliases(), Only: map[string][]string{"dpop_signing_alg_values_supported": e.proofs}}
 	if pol.fapi {
 		patch.ResponseTypes = []string{"code"}
-		patch.Only = map[string][]string{
-			"code_challenge_methods_supported":                 {"S256"},
-			"token_endpoint_auth_methods_supported":            client.FAPIMethods(),
-			"token_endpoint_auth_signing_alg_values_supported": jwt.FAPI(),
-		}
+		patch.Never = map[string][]string{"grant_types_supported": {"implicit"}} // which no response_type is left for
+		patch.Only["code_challenge_methods_supported"] = []string{"S256"}
+		patch.Only["token_endpoint_auth_methods_supported"] = client.FAPIMethods()
+		patch.Only["token_endpoint_auth_signing_alg_values_supported"] = jwt.FAPI()
 	}
 	return patch
 }
 
-// promises are what an upstream's metadata says about what a gateway cannot do in its place. A value of another type is no
-// promise, and no reason to do without the document.
-type promises struct {
-	ChallengeMethods json.RawMessage `json:"code_challenge_methods_supported"`
-	DPoPAlgorithms   json.RawMessage `json:"dpop_signing_alg_values_supported"`
-	CertificateBound json.RawMessage `json:"tls_client_certificate_bound_access_tokens"`
-	RequireSigned    json.RawMessage `json:"require_signed_request_object"`
+// algorithms are those with which clients sign.
+func (pol policy) algorithms() []string {
+	if pol.fapi {
+		return jwt.FAPI()
+	}
+	return jwt.Asymmetric()
 }
 
-const (
-	refusesPlain = "the authorization server says require_signed_request_object in its metadata, so it will refuse pushed requests, which reach it as plain parameters; switch that off there"
-	withoutS256  = "PROFILE=fapi2: the authorization server does not advertise PKCE with S256 (code_challenge_methods_supported), so it may not ask for the code_verifier"
-	withoutBound = "PROFILE=fapi2: the authorization server advertises neither DPoP nor certificate-bound tokens (dpop_signing_alg_values_supported, tls_client_certificate_bound_access_tokens), so whoever has a token may use it"
-	saysItself   = "PROFILE=fapi2: the authorization server offers PAR itself, so its metadata is left alone: clients learn from it neither the push endpoint here, nor that requests must be pushed to it, nor that responses have iss"
-)
-
-// warnings say what the upstream's documents promise, or do not, that sets those up for trouble who rely on the gateway.
-func (pol policy) warnings(e *endpoints, found ...*document) (all []string) {
-	var s256, bound, signedOnly bool
+// proofs are the algorithms of DPoP proofs that the upstream and the gateway take, as jwt.Canonical has them, of the first
+// document that has one. Nil: the upstream does not know DPoP, or only with algorithms that are not taken here, and a client
+// that follows its metadata could make no proof.
+func (pol policy) proofs(found ...*document) []string {
 	for _, doc := range found {
-		var says promises
-		if json.Unmarshal(doc.raw, &says) != nil {
-			continue
-		}
-		s256 = s256 || slices.Contains(textsIn(says.ChallengeMethods), "S256")
-		bound = bound || len(textsIn(says.DPoPAlgorithms)) > 0 || string(says.CertificateBound) == "true"
-		signedOnly = signedOnly || string(says.RequireSigned) == "true"
-	}
-	for _, one := range []struct {
-		applies bool
-		text    string
-	}{{signedOnly, refusesPlain}, {pol.fapi && !s256, withoutS256}, {pol.fapi && !bound, withoutBound}, {pol.fapi && e.native != "", saysItself}} {
-		if one.applies {
-			all = append(all, one.text)
+		if both := takenOf(doc.ProofAlgorithms, pol.algorithms()); both != nil {
+			return both
 		}
 	}
-	return all
+	return nil
 }
 
-// textsIn returns the elements of a JSON array of strings; nil when it is none.
-func textsIn(raw json.RawMessage) (texts []string) {
-	if json.Unmarshal(raw, &texts) != nil {
-		return nil
+// takenOf returns which of the algorithms a list names, in its order.
+func takenOf(list names, algorithms []string) (taken []string) {
+	for _, name := range list {
+		if name = jwt.Canonical(name); slices.Contains(algorithms, name) && !slices.Contains(taken, name) {
+			taken = append(taken, name)
+		}
 	}
-	return texts
+	return taken
 }

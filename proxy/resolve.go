@@ -55,10 +55,8 @@ func (i Issuer) resolve(oidc, oauth *document, pol policy) (*endpoints, error) {
 		e.token = cmp.Or(e.token, doc.TokenEndpoint)
 		e.revocation = cmp.Or(e.revocation, doc.RevocationEndpoint)
 		e.introspection = cmp.Or(e.introspection, doc.IntrospectionEndpoint)
-		if len(e.proofs) == 0 && len(doc.ProofAlgorithms) > 0 {
-			e.proofs = doc.ProofAlgorithms
-		}
 	}
+	e.proofs = pol.proofs(found...)
 	e.warnings = pol.warnings(e, found...)
 	issuerPath := strings.TrimSuffix(issuer.EscapedPath(), "/")
 	exact, err := i.place(e, issuerPath, found...)
@@ -190,7 +188,7 @@ func (e *endpoints) patch(exact map[string]place, issuerPath string, oidc, oauth
 }
 
 func (e *endpoints) patchOne(doc *document, pol policy) (*patched, error) {
-	body, err := rewrite.Metadata(doc.raw, pol.patch(e.pushURL()))
+	body, err := rewrite.Metadata(doc.raw, pol.patch(e))
 	if err != nil {
 		return nil, fmt.Errorf("the metadata at %s: %w", doc.path, err)
 	}

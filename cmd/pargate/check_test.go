@@ -115,6 +115,9 @@ func TestCheckWarnsOfWhatTheServerLacks(t *testing.T) {
 		bound  = "warn  PROFILE=fapi2: the authorization server advertises neither DPoP nor certificate-bound tokens "
 		native = "warn  PROFILE=fapi2: the authorization server offers PAR itself, so its metadata is left alone"
 		signed = "warn  the authorization server says require_signed_request_object in its metadata"
+		dpop   = "warn  the authorization server advertises DPoP with no algorithm that is taken here "
+		auth   = "warn  PROFILE=fapi2: the authorization server advertises none of the client authentication methods that are left "
+		algs   = "warn  PROFILE=fapi2: the authorization server advertises none of the algorithms for client assertions that are left "
 		all    = `,"code_challenge_methods_supported":["plain","S256"],"dpop_signing_alg_values_supported":["ES256"]`
 	)
 	for _, c := range []struct {
@@ -127,6 +130,13 @@ func TestCheckWarnsOfWhatTheServerLacks(t *testing.T) {
 		{"certificates", `,"code_challenge_methods_supported":["S256"],"tls_client_certificate_bound_access_tokens":true`, "fapi2", nil},
 		{"PKCE by plain, and no certificates", `,"code_challenge_methods_supported":["plain"],"tls_client_certificate_bound_access_tokens":false`, "fapi2", []string{pkce, bound}},
 		{"lists that are none", `,"code_challenge_methods_supported":"S256","dpop_signing_alg_values_supported":[]`, "fapi2", []string{pkce, bound}},
+		{"DPoP by what nobody knows here", `,"dpop_signing_alg_values_supported":["ES256K"]`, "", []string{dpop}},
+		{"DPoP by what the profile does not take", `,"code_challenge_methods_supported":["S256"],"dpop_signing_alg_values_supported":["RS256"]`, "fapi2", []string{dpop}},
+		{"DPoP by that, without the profile", `,"dpop_signing_alg_values_supported":["RS256"]`, "", nil},
+		{"secrets alone", all + `,"token_endpoint_auth_methods_supported":["client_secret_basic"]`, "fapi2", []string{auth}},
+		{"secrets alone, without the profile", all + `,"token_endpoint_auth_methods_supported":["client_secret_basic"]`, "", nil},
+		{"assertions by RS256 alone", all + `,"token_endpoint_auth_methods_supported":["private_key_jwt"],"token_endpoint_auth_signing_alg_values_supported":["RS256","HS256"]`, "fapi2", []string{algs}},
+		{"what the profile takes, among others", all + `,"token_endpoint_auth_methods_supported":["private_key_jwt","none"],"token_endpoint_auth_signing_alg_values_supported":["RS256","Ed25519"]`, "fapi2", nil},
 		{"signed objects alone", `,"require_signed_request_object":true`, "", []string{signed}},
 		{"signed objects or not", `,"require_signed_request_object":false`, "", nil},
 		{"signed objects alone, with the profile", all + `,"require_signed_request_object":true`, "fapi2", []string{signed}},

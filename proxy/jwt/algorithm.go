@@ -49,6 +49,9 @@ func Canonical(algorithm string) string {
 	return algorithm
 }
 
+// Aliases returns the other names of algorithms, each with the one that Canonical has.
+func Aliases() map[string]string { return map[string]string{ed25519Name: edDSA} }
+
 // Fits reports whether a signature of that algorithm may be verified with such a key.
 func Fits(algorithm string, key crypto.PublicKey) bool {
 	fits := asymmetric[algorithm]
