@@ -173,7 +173,7 @@ func (c *authCheck) run(rules Rules) {
 	if c.uses(MethodSelfSignedTLS) && c.has("jwks") && !c.broken["jwks"] && len(c.keys) == 0 {
 		c.fail("jwks has no key for %s", MethodSelfSignedTLS)
 	}
-	c.checkRequestObjects()
+	c.checkRequestObjects(rules.algorithms())
 }
 
 func (c *authCheck) fail(format string, args ...any) {

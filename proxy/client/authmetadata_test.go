@@ -3,7 +3,9 @@ package client_test
 import (
 	"crypto/rand"
 	"crypto/rsa"
+	"encoding/base64"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -116,6 +118,9 @@ func TestAValueThatIsNoneIsToldWithItsMember(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	modulus := slices.Clone(rs256.Key.(*rsa.PrivateKey).N.Bytes())
+	modulus[len(modulus)-1] ^= 1
+	even := base64.RawURLEncoding.EncodeToString(modulus)
 	weak := &harness.Signer{Algorithm: "RS256", Key: small}
 	many := keys(strings.Split(strings.Repeat(es256.JWK()+"\n", 65), "\n")[:65]...)
 	private := `{"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "d": "s3cret"}`
@@ -128,6 +133,8 @@ func TestAValueThatIsNoneIsToldWithItsMember(t *testing.T) {
 		{`"jwks": {}`, `jwks is not a JWK set (RFC 7517): it has no keys`},
 		{keys(private), "jwks has a key 1 that is private; take it out, and do not use it any more"},
 		{keys(es256.JWK(), `{"kty": "oct", "k": "s3cret"}`), "jwks has a key 2 that is private; take it out, and do not use it any more"},
+		{keys(rs256.JWK("e", "AQAC")), "jwks has a key 1 that is no valid public key"}, // 65538
+		{keys(rs256.JWK("n", even)), "jwks has a key 1 that is no valid public key"},
 		{keys(weak.JWK()), "jwks has a key 1 that is an RSA key of less than 2048 bits"},
 		{keys(es256.JWK("kid", strings.Repeat("x", 257))), "jwks has a key 1 that has a kid of more than 256 bytes"},
 		{keys(es256.JWK("y", es256.JWK()[:4])), "jwks has a key 1 that cannot be read: "},

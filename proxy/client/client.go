@@ -66,8 +66,12 @@ func (c *Client) uses(methods ...string) bool {
 func (c *Client) RefusesPlain() bool { return c.RequirePAR || c.RequireSigned }
 
 // Signs reports whether there are keys with which the client's request objects can be verified.
-func (c *Client) Signs() bool {
-	return c.published != nil || slices.ContainsFunc(c.keys, jwt.Key.FitsAny)
+func (c *Client) Signs() bool { return c.signsWith(jwt.Asymmetric()) }
+
+// signsWith reports whether there may be a key of the client for one of the algorithms.
+func (c *Client) signsWith(algorithms []string) bool {
+	fits := func(k jwt.Key) bool { return slices.ContainsFunc(algorithms, k.Fits) }
+	return c.published != nil || slices.ContainsFunc(c.keys, fits)
 }
 
 // Described returns the members of the client's metadata by which its requests are checked here; what is not among them is

@@ -54,14 +54,14 @@ func (r *Registry) Lookup(id string) *Client {
 // HoldsFAPI reports whether every client does what FAPI 2.0 demands of one, now and after each reading.
 func (r *Registry) HoldsFAPI() bool { return r.rules.FAPI || r.path == "" }
 
-// AnySigns reports whether there is a client whose request objects can be verified.
+// AnySigns reports whether there is a client whose request objects can be verified, with an algorithm that the rules allow.
 func (r *Registry) AnySigns() bool {
 	all := r.current.Load()
 	if all == nil {
 		return false
 	}
 	for _, c := range all.byID {
-		if c.Signs() {
+		if c.signsWith(r.rules.algorithms()) {
 			return true
 		}
 	}

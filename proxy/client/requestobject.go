@@ -50,8 +50,8 @@ func refuseEncryption(*Client, json.RawMessage) error {
 	return errors.New("asks for encrypted request objects, which are not supported; a push is confidential without")
 }
 
-// checkRequestObjects: who signs needs a key for it.
-func (c *authCheck) checkRequestObjects() {
+// checkRequestObjects: who signs needs a key for it, with one of the algorithms.
+func (c *authCheck) checkRequestObjects(algorithms []string) {
 	for _, name := range []string{"request_object_signing_alg", "require_signed_request_object"} {
 		if c.has(name) && !c.has("jwks") && !c.has("jwks_uri") {
 			c.fail("%s has no effect without jwks or jwks_uri", name)
@@ -61,7 +61,9 @@ func (c *authCheck) checkRequestObjects() {
 	case c.broken["request_object_signing_alg"] || !c.has("jwks") || c.broken["jwks"]:
 	case c.ObjectAlg != "" && !slices.ContainsFunc(c.keys, func(k jwt.Key) bool { return k.Fits(c.ObjectAlg) }):
 		c.fail("jwks has no key for request_object_signing_alg %s", c.ObjectAlg)
-	case c.RequireSigned && !slices.ContainsFunc(c.keys, jwt.Key.FitsAny):
+	case c.RequireSigned && !c.Signs():
 		c.fail("jwks has no key for the signatures that require_signed_request_object asks for")
+	case c.RequireSigned && !c.signsWith(algorithms):
+		c.fail("jwks has no key for require_signed_request_object, which takes %s", list(algorithms))
 	}
 }

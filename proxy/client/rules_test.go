@@ -18,6 +18,8 @@ func TestAClientFileUnderTheProfileHasItsClientsAlone(t *testing.T) {
 		not     = " is not allowed with PROFILE=fapi2"
 		methods = not + "; use private_key_jwt, tls_client_auth or self_signed_tls_client_auth"
 		uri     = `"jwks_uri": "https://app.example/jwks"`
+		dns     = `"tls_client_auth_san_dns": "app.example"`
+		signed  = `"require_signed_request_object": true`
 	)
 	jwks, ps256 := keys(es256.JWK()), harness.NewSigner("PS256", "p1")
 	alg := func(name string) string { return `"token_endpoint_auth_signing_alg": "` + name + `"` }
@@ -29,6 +31,8 @@ func TestAClientFileUnderTheProfileHasItsClientsAlone(t *testing.T) {
 		{"a certificate by name", entry(method("tls_client_auth"), `"tls_client_auth_san_dns": "app.example"`), ""},
 		{"a certificate of its own", entry(method("self_signed_tls_client_auth"), keys(rs256.JWK("alg", "RS256"))), ""},
 		{"PS256", entry(method("private_key_jwt"), keys(ps256.JWK()), alg("PS256")), ""},
+		{"signed requests", entry(method("tls_client_auth"), dns, keys(ps256.JWK()), signed, `"request_object_signing_alg": "PS256"`), ""},
+		{"signed requests by keys elsewhere", entry(method("tls_client_auth"), dns, uri, signed), ""},
 		{"EdDSA by its newer name", entry(method("private_key_jwt"), keys(harness.NewSigner("EdDSA", "e1").JWK()), alg("Ed25519")), ""},
 		{"the audience that holds anyway", entry(method("private_key_jwt"), jwks, `"assertion_audience": "issuer"`), ""},
 
@@ -41,6 +45,10 @@ func TestAClientFileUnderTheProfileHasItsClientsAlone(t *testing.T) {
 		{"another size", entry(method("private_key_jwt"), uri, alg("PS512")), "token_endpoint_auth_signing_alg PS512" + not + "; use PS256, ES256 or EdDSA"},
 		{"a key for another algorithm", entry(method("private_key_jwt"), keys(rs256.JWK("alg", "RS256"))), "jwks has no key for PS256, ES256 or EdDSA"},
 		{"a key on another curve", entry(method("private_key_jwt"), keys(harness.NewSigner("ES384", "k").JWK())), "jwks has no key for PS256, ES256 or EdDSA"},
+		{"requests by another algorithm", entry(method("private_key_jwt"), uri, `"request_object_signing_alg": "RS256"`), "request_object_signing_alg RS256" + not + "; use PS256, ES256 or EdDSA"},
+		{"requests by another size", entry(method("tls_client_auth"), dns, uri, `"request_object_signing_alg": "PS512"`), "request_object_signing_alg PS512" + not + "; use PS256, ES256 or EdDSA"},
+		{"signed requests without a key for them", entry(method("tls_client_auth"), dns, keys(rs256.JWK("alg", "RS256")), signed),
+			"jwks has no key for require_signed_request_object, which takes PS256, ES256 or EdDSA"},
 		{"three audiences", entry(method("private_key_jwt"), jwks, `"assertion_audience": "rfc9126"`),
 			"assertion_audience rfc9126" + not + ", by which an assertion is for the issuer alone; take it out"},
 	} {

@@ -96,7 +96,7 @@ func parseKey(raw []byte) (*Key, error) {
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("cannot be read: %s", strings.TrimPrefix(err.Error(), "go-jose/go-jose: "))
-	case !jwk.IsPublic() || !jwk.Valid():
+	case !jwk.IsPublic() || !jwk.Valid() || isBrokenRSA(jwk.Key):
 		return nil, errors.New("is no valid public key")
 	case len(jwk.KeyID) > maxKeyID:
 		return nil, fmt.Errorf("has a kid of more than %d bytes", maxKeyID)
@@ -107,6 +107,13 @@ func parseKey(raw []byte) (*Key, error) {
 		return nil, errShort
 	}
 	return &key, nil
+}
+
+// isBrokenRSA reports whether a key is one that no key of RSA can be: its primes are odd, and so is its exponent. Nothing
+// is ever verified with such a one.
+func isBrokenRSA(key crypto.PublicKey) bool {
+	k, ok := key.(*rsa.PublicKey)
+	return ok && (k.N.Bit(0) == 0 || k.E%2 == 0)
 }
 
 // Candidates returns the keys with which the token may be signed: those that its kid names, else, as some sets have keys
