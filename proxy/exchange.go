@@ -94,9 +94,13 @@ func (s *Server) logExchange(r *http.Request, x *exchange, rec *recorder, took t
 	if x.place == elsewhere || x.place == atExempt {
 		level = zap.DebugLevel
 	}
-	s.Log.Log(level, "request", zap.String("request_id", x.id), zap.String("method", clip(r.Method, 16)),
-		zap.String("path", loggedPath(x.path)), zap.Int("status", rec.status), zap.Duration("took", took),
-		zap.Stringer("client", x.origin.client))
+	line := s.Log.Check(level, "request")
+	if line == nil {
+		return
+	}
+	fields := []zap.Field{zap.String("request_id", x.id), zap.String("method", clip(r.Method, 16)), zap.String("path", loggedPath(x.path)),
+		zap.Int("status", rec.status), zap.Duration("took", took), zap.Stringer("client", x.origin.client)}
+	line.Write(append(fields, s.pushedFields(r, x)...)...)
 }
 
 // loggedPath is a path as it may be logged: some servers put an address with its query into it.

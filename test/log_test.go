@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"pargate/proxy"
 	"pargate/test/harness"
 )
 
@@ -75,4 +76,72 @@ func TestAPushIsLoggedWithWhatItWasCheckedBy(t *testing.T) {
 		"both client_secret_basic true false [redirect_uris response_types scope] false" {
 		t.Errorf("%v", got)
 	}
+}
+
+// With it an operator sees who does not push yet, before PAR is required.
+func TestTheLogSaysWhetherAnAuthorizationRequestWasPushed(t *testing.T) {
+	t.Parallel()
+	const own = "urn:ietf:params:oauth:request_uri:"
+	unpushed := func(id string) string { return "/authorize?" + harness.Form("client_id", id).Encode() }
+	for _, test := range []struct {
+		name, target, form string // a form is posted
+		want               string // pushed and client_id; empty: neither is there
+	}{
+		{"by a registered client", unpushed("web"), "", "false web"},
+		{"by a form", "/authorize", harness.Form().Encode(), "false web"},
+		{"by another client", unpushed("leak8"), "", "false <nil>"},
+		{"by two clients", unpushed("web") + "&client_id=both", "", "false <nil>"},
+		{"in another spelling", "/%61uthorize?" + harness.Form().Encode(), "", "false web"},
+		{"by somebody's reference", "/authorize?client_id=web&request_uri=https%3A%2F%2Fleak8.example", "", "false web"},
+		{"by a reference that leads nowhere", harness.Short("web", own+strings.Repeat("x", 43)), "", ""},
+		{"by a reference that is misspelt", harness.Short("web", own+"leak8"), "", ""},
+		{"a page below", "/authorize/login?lang=leak8", "", ""},
+		{"a login's own form", "/authorize", "username=leak8", ""},
+		{"elsewhere", "/login?" + harness.Form().Encode(), "", ""},
+	} {
+		for _, required := range []bool{false, true} {
+			g := harness.Start(t, harness.Setup{Options: func(o *proxy.Options) { o.PARRequired = required }})
+			b := harness.NewBrowser(g.URL)
+			if test.form != "" {
+				b.Post(t, test.target, test.form)
+			} else {
+				b.Get(t, test.target)
+			}
+			if got := pushedInLog(t, g); got != test.want {
+				t.Errorf("%s, required %t: %q, want %q", test.name, required, got, test.want)
+			}
+		}
+	}
+
+	g := harness.Start(t, harness.Setup{})
+	uri := g.Push(t, "web", "s3cret", harness.Form())
+	harness.NewBrowser(g.URL).Open(t, "web", uri)
+	if got := pushedInLog(t, g); got != "true web" {
+		t.Errorf("by a reference: %q", got)
+	}
+}
+
+// pushedInLog returns what the last line about a request says.
+func pushedInLog(t *testing.T, g *harness.Gateway) string {
+	t.Helper()
+	var fields map[string]any
+	harness.WaitFor(t, "the line in the log", func() bool {
+		lines := g.Logs.FilterMessage("request").All()
+		if len(lines) > 0 {
+			fields = lines[len(lines)-1].ContextMap()
+		}
+		return len(lines) > 0 && fields["status"] != int64(303) && fields["status"] != int64(201)
+	})
+	for _, entry := range g.Logs.All() {
+		if text := fmt.Sprint(entry.Message, entry.ContextMap()); entry.Message != "refused" && strings.Contains(text, "leak8") {
+			t.Errorf("in the log: %s", text)
+		}
+	}
+	if fields["pushed"] == nil {
+		if fields["client_id"] != nil {
+			t.Errorf("a client_id alone: %v", fields)
+		}
+		return ""
+	}
+	return fmt.Sprint(fields["pushed"], " ", fields["client_id"])
 }
