@@ -11,16 +11,17 @@ type Effect struct {
 var fapi2 = []Effect{
 	{"audience", "a client assertion is for exactly the issuer, as one text"},
 	{"clients", "clients authenticate by private_key_jwt, tls_client_auth or self_signed_tls_client_auth; those with a secret and public ones are refused"},
-	{"algorithms", "what clients sign is signed with PS256, ES256 or EdDSA"},
+	{"algorithms", "what clients sign, assertions, request objects and DPoP proofs, is signed with PS256, ES256 or EdDSA"},
+	{"request objects", "a signed request has iss and nbf, and an exp at most 60m after its nbf"},
 	{"PAR", "every authorization request must be pushed"},
 	{"PKCE", "every request has a code_challenge, by S256"},
 	{"redirect_uri", "every request has a redirect_uri, which is https, or http on a loopback address"},
 	{"response_type", "response_type is code and nothing else"},
 	{"iss", "authorization responses have iss, and the metadata says so"},
-	{"expires_in", "a request_uri waits for the browser less than 600s"},
-	{"clocks", "an nbf or iat may lie 10s ahead, and not more than 60s"},
+	{"expires_in", "a request_uri waits for the browser less than 600s, as without the profile"},
+	{"clocks", "an nbf or iat may lie up to 30s ahead, as without the profile: FAPI 2.0 wants 10s taken and more than 60s refused"},
 	{"redirects", "a form posted in a login is answered by 303 where the authorization server says 307 or 308"},
-	{"metadata", "the metadata names only what of response types, PKCE methods, client authentication methods and their algorithms is left"},
+	{"metadata", "the metadata names only what of response types, PKCE methods, client authentication methods and their algorithms is left, and no implicit grant"},
 }
 
 // Effects are what the profile changes, one by one; none without a profile.

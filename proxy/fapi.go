@@ -50,7 +50,8 @@ func isSecureRedirect(u *url.URL) bool {
 	if u.Scheme == "https" {
 		return true
 	}
-	// The name localhost may lead elsewhere (RFC 8252 §8.3).
+	// The name localhost may lead elsewhere (RFC 8252 §8.3). Of an address there is one spelling: no zone, and an address
+	// of IPv4 as such.
 	address, err := netip.ParseAddr(u.Hostname())
-	return u.Scheme == "http" && err == nil && address.IsLoopback()
+	return u.Scheme == "http" && err == nil && address.IsLoopback() && address.Zone() == "" && !address.Is4In6()
 }

@@ -3,6 +3,7 @@ package test
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -26,25 +27,27 @@ var (
 // fapiClients have what the profile asks for; the key for PS256 would do for other algorithms too.
 var fapiClients = `[
 	{"client_id": "cj", "token_endpoint_auth_method": "private_key_jwt", "redirect_uris": ["https://app.example/cb", "http://127.0.0.1/native", "http://[::1]/native",
-		"http://app.example/cb", "http://localhost/native", "com.example.app:/cb", "com.example.app://127.0.0.1/cb", "http://192.0.2.1/cb"], "jwks": ` + harness.KeySet(keyCJ, keyPS, keyED) + `},
+		"http://app.example/cb", "http://localhost/native", "com.example.app:/cb", "com.example.app://127.0.0.1/cb", "http://192.0.2.1/cb",
+		"http://[::ffff:127.0.0.1]/native", "http://[::1%25lo]/native"], "jwks": ` + harness.KeySet(keyCJ, keyPS, keyED) + `},
 	{"client_id": "ct", "token_endpoint_auth_method": "tls_client_auth", "tls_client_auth_subject_dn": "CN=ct,O=Example\\2c Inc."},
 	{"client_id": "cs", "token_endpoint_auth_method": "self_signed_tls_client_auth", "jwks": ` + harness.KeySet(keyCS) + `}
 ]`
 
 // effects show each effect of the profile: what is taken under it, what is refused, and that it is the profile's doing.
 var effects = map[string]func(*testing.T){
-	"audience":      profileAudience,
-	"clients":       profileClients,
-	"algorithms":    profileAlgorithms,
-	"PAR":           profilePAR,
-	"PKCE":          profilePKCE,
-	"redirect_uri":  profileRedirectURI,
-	"response_type": profileResponseType,
-	"iss":           profileIss,
-	"expires_in":    profileLifetime,
-	"clocks":        profileClocks,
-	"redirects":     profileRedirects,
-	"metadata":      profileMetadata,
+	"audience":        profileAudience,
+	"clients":         profileClients,
+	"algorithms":      profileAlgorithms,
+	"request objects": profileObjects,
+	"PAR":             profilePAR,
+	"PKCE":            profilePKCE,
+	"redirect_uri":    profileRedirectURI,
+	"response_type":   profileResponseType,
+	"iss":             profileIss,
+	"expires_in":      profileLifetime,
+	"clocks":          profileClocks,
+	"redirects":       profileRedirects,
+	"metadata":        profileMetadata,
 }
 
 func TestTheProfileHasTheEffectsThatItLists(t *testing.T) {
@@ -174,6 +177,19 @@ func profileAlgorithms(t *testing.T) {
 		created(t, signed(without))
 	}
 
+	with, without = profiled(t, func(s *harness.Setup) { s.Upstream = knowsDPoP(`["RS256","PS256"]`) })
+	for _, algorithm := range []string{"PS256", "RS256"} {
+		key := &harness.Signer{Algorithm: algorithm, Key: keyPS.Key}
+		proven := func(d *desk) harness.Response {
+			return pushOf(t, d.Gateway, asserted(keyCJ, "cj", d.URL).Encode(), withProof(key.Prove(harness.ProofClaims(d.URL+"/par", time.Now()))))
+		}
+		if created(t, proven(without)); algorithm == "PS256" {
+			created(t, proven(with))
+			continue
+		}
+		wantProofError(t, algorithm, proven(with), "the DPoP proof has an alg that is not taken here; use PS256")
+	}
+
 	var asked atomic.Int64
 	d := newDesk(t, harness.Setup{Clients: fapiClients, FAPI: true, Options: func(o *proxy.Options) { o.Delegation = proxy.DelegateOthers },
 		Upstream: func(r *upstream.Recorder) { r.Handlers["/token"] = tokenEndpoint(&asked) }})
@@ -181,6 +197,33 @@ func profileAlgorithms(t *testing.T) {
 	d.want(t, "another audience of it", 401, asserted(keyCJ, "legacy", d.URL+"/token"))
 	if n := asked.Load(); n != 0 {
 		t.Errorf("the upstream was asked %d times", n)
+	}
+}
+
+func profileObjects(t *testing.T) {
+	with, without := profiled(t)
+	signed := func(d *desk, changes ...any) harness.Response {
+		form := asserted(keyCJ, "cj", d.URL)
+		form.Set("request", keyCJ.Sign(requestClaims(d.Gateway, "cj", changes...)))
+		return pushOf(t, d.Gateway, form.Encode())
+	}
+	in := func(d time.Duration) int64 { return time.Now().Add(d).Unix() }
+	for _, c := range []struct {
+		changes []any
+		want    string // empty: taken with the profile too
+	}{
+		{nil, ""},
+		{[]any{"nbf", in(-50 * time.Minute), "exp", in(9 * time.Minute)}, ""},
+		{[]any{"iss", nil}, "has no iss; it must be the client_id"},
+		{[]any{"nbf", nil}, "has no nbf"},
+		{[]any{"nbf", in(-50 * time.Minute), "exp", in(11 * time.Minute)}, "has an exp that is more than 60 minutes after its nbf"},
+	} {
+		created(t, signed(without, c.changes...))
+		if c.want == "" {
+			created(t, signed(with, c.changes...))
+			continue
+		}
+		wantObjectError(t, signed(with, c.changes...), c.want)
 	}
 }
 
@@ -209,7 +252,8 @@ func profileRedirectURI(t *testing.T) {
 	for _, uri := range []string{"https://app.example/cb", "http://127.0.0.1:49152/native", "http://[::1]:49152/native"} {
 		wantTaken(t, with, "redirect_uri", uri)
 	}
-	for _, uri := range []string{"http://app.example/cb", "http://localhost/native", "com.example.app:/cb", "com.example.app://127.0.0.1/cb", "http://192.0.2.1/cb"} {
+	for _, uri := range []string{"http://app.example/cb", "http://localhost/native", "com.example.app:/cb", "com.example.app://127.0.0.1/cb", "http://192.0.2.1/cb",
+		"http://[::ffff:127.0.0.1]/native", "http://[::1%25lo]/native"} {
 		wantRefused(t, with, without, "invalid_request", "redirect_uri", uri)
 	}
 	single := strings.Replace(fapiClients, `"client_id": "cs",`, `"client_id": "cs", "redirect_uris": ["https://app.example/cb"],`, 1)
@@ -242,65 +286,78 @@ func profileIss(t *testing.T) {
 }
 
 func profileLifetime(t *testing.T) {
-	d := newDesk(t, harness.Setup{Clients: fapiClients, FAPI: true, Options: func(o *proxy.Options) { o.PushLifetime = 599 * time.Second }})
-	if got := d.want(t, "push", 201, asserted(keyCJ, "cj", d.URL)).JSON(t)["expires_in"]; got != 599.0 {
-		t.Errorf("expires_in = %v", got)
-	}
-	options := d.Server.Options
-	options.PushLifetime = 600 * time.Second
-	if _, err := proxy.New(options); err == nil {
-		t.Error("600 s are taken")
-	}
-	if _, _, err := config.Load([]string{"UPSTREAM_URL=http://127.0.0.1:1", "PROFILE=fapi2", "PAR_TTL=600s"}); err == nil {
-		t.Error("PAR_TTL=600s is taken")
+	with, without := profiled(t, func(s *harness.Setup) { s.Options = func(o *proxy.Options) { o.PushLifetime = 599 * time.Second } })
+	for profile, d := range map[string]*desk{"fapi2": with, "": without} {
+		if got := d.want(t, "push", 201, asserted(keyCJ, "cj", d.URL)).JSON(t)["expires_in"]; got != 599.0 {
+			t.Errorf("PROFILE=%s: expires_in = %v", profile, got)
+		}
+		options := d.Server.Options
+		options.PushLifetime = 600 * time.Second
+		if _, err := proxy.New(options); (err == nil) != (profile == "") { // whose settings say it then
+			t.Errorf("PROFILE=%s: 600 s: %v", profile, err)
+		}
+		for ttl, taken := range map[string]bool{"599s": true, "600s": false} {
+			if _, _, err := config.Load([]string{"UPSTREAM_URL=http://127.0.0.1:1", "PROFILE=" + profile, "PAR_TTL=" + ttl}); (err == nil) != taken {
+				t.Errorf("PROFILE=%s PAR_TTL=%s: %v", profile, ttl, err)
+			}
+		}
 	}
 }
 
-// The figures are those of the OpenID Foundation's conformance suite.
+// The conformance suite of the OpenID Foundation sends 8 s, 10 s and more than 60 s. The profile changes nothing here.
 func profileClocks(t *testing.T) {
-	d := newDesk(t, harness.Setup{Clients: fapiClients, FAPI: true})
-	in := func(seconds int) int64 { return time.Now().Add(time.Duration(seconds) * time.Second).Unix() }
-	d.want(t, "iat and nbf 8 s ahead", 201, asserted(keyCJ, "cj", d.URL, "iat", in(8), "nbf", in(8)))
-	d.want(t, "10 s ahead", 201, asserted(keyCJ, "cj", d.URL, "iat", in(10), "nbf", in(10)))
-	for _, claim := range []string{"iat", "nbf"} {
-		d.want(t, claim+" more than 60 s ahead", 401, asserted(keyCJ, "cj", d.URL, claim, in(62), "exp", in(120)))
+	clock := newClock()
+	with, without := profiled(t, func(s *harness.Setup) { s.Options = func(o *proxy.Options) { o.Now = clock.Now } })
+	in := func(seconds int) int64 { return clock.Now().Unix() + int64(seconds) }
+	for _, d := range []*desk{with, without} {
+		for _, claim := range []string{"iat", "nbf"} {
+			for seconds, status := range map[int]int{8: 201, 10: 201, 30: 201, 31: 401, 62: 401} {
+				form := asserted(keyCJ, "cj", d.URL, "iat", in(0), "exp", in(120), claim, in(seconds))
+				d.want(t, fmt.Sprintf("%s %d s ahead", claim, seconds), status, form)
+			}
+		}
 	}
 }
 
 func profileRedirects(t *testing.T) {
 	for _, test := range []struct {
-		method, location string
-		status, want     int
+		method, location      string
+		status, with, without int
 	}{
-		{"POST", "/login", 307, 303}, {"POST", "/login", 308, 303}, {"POST", "https://broker.example/login", 307, 303},
-		{"GET", "/login", 307, 307}, {"POST", "/login", 302, 302},
+		{"POST", "/login", 307, 303, 307}, {"POST", "/login", 308, 303, 308}, {"POST", "https://broker.example/login", 307, 303, 303},
+		{"GET", "/login", 307, 307, 307}, {"POST", "/login", 302, 302, 302},
 	} {
-		d := newDesk(t, harness.Setup{Clients: fapiClients, FAPI: true, Upstream: func(r *upstream.Recorder) {
-			r.Handlers["/page"] = func(w http.ResponseWriter, _ *http.Request) {
-				w.Header().Set("Location", test.location)
-				w.WriteHeader(test.status)
+		with, without := profiled(t, func(s *harness.Setup) {
+			s.Upstream = func(r *upstream.Recorder) {
+				r.Handlers["/page"] = func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Location", test.location)
+					w.WriteHeader(test.status)
+				}
 			}
-		}})
-		b := harness.NewBrowser(d.URL)
-		b.Open(t, "cj", d.want(t, "push", 201, asserted(keyCJ, "cj", d.URL)).JSON(t)["request_uri"].(string))
-		res := b.Do(t, test.method, "/page", strings.NewReader("password=x"), setHeader("Content-Type", "application/x-www-form-urlencoded"))
-		if res.Status != test.want {
-			t.Errorf("%+v: %d", test, res.Status)
+		})
+		for want, d := range map[*int]*desk{&test.with: with, &test.without: without} {
+			b := harness.NewBrowser(d.URL)
+			b.Open(t, "cj", d.want(t, "push", 201, asserted(keyCJ, "cj", d.URL)).JSON(t)["request_uri"].(string))
+			res := b.Do(t, test.method, "/page", strings.NewReader("password=x"), setHeader("Content-Type", "application/x-www-form-urlencoded"))
+			if res.Status != *want {
+				t.Errorf("%+v: %d, want %d", test, res.Status, *want)
+			}
 		}
 	}
 }
 
 func profileMetadata(t *testing.T) {
 	const more = `,"response_types_supported":["code","code id_token"],"code_challenge_methods_supported":["plain","S256"],"require_signed_request_object":false,` +
-		`"token_endpoint_auth_methods_supported":["client_secret_basic","private_key_jwt","none"],"token_endpoint_auth_signing_alg_values_supported":["RS256","ES256"],` +
-		`"dpop_signing_alg_values_supported":["RS256"],"vendor":["plain"]`
+		`"token_endpoint_auth_methods_supported":["client_secret_basic","private_key_jwt","none"],"token_endpoint_auth_signing_alg_values_supported":["RS256","Ed25519","ES256"],` +
+		`"dpop_signing_alg_values_supported":["RS256","Ed25519","PS256"],"grant_types_supported":["authorization_code","implicit","refresh_token"],"vendor":["plain"]`
 	with, without := profiled(t, func(s *harness.Setup) {
 		s.Upstream = func(r *upstream.Recorder) { r.Metadata = map[string]string{oidcPath: r.Document(more)} }
 	})
 	want := map[string]string{
 		"require_pushed_authorization_requests": "true", "authorization_response_iss_parameter_supported": "true", "request_uri_parameter_supported": "false",
 		"response_types_supported": `["code"]`, "code_challenge_methods_supported": `["S256"]`, "token_endpoint_auth_methods_supported": `["private_key_jwt"]`,
-		"token_endpoint_auth_signing_alg_values_supported": `["ES256"]`, "dpop_signing_alg_values_supported": `["RS256"]`, "vendor": `["plain"]`,
+		"token_endpoint_auth_signing_alg_values_supported": `["Ed25519","ES256"]`, "dpop_signing_alg_values_supported": `["Ed25519","PS256"]`,
+		"grant_types_supported": `["authorization_code","refresh_token"]`, "vendor": `["plain"]`,
 		"require_signed_request_object": "false",
 	}
 	for _, path := range []string{oidcPath, oauthPath} {
@@ -337,6 +394,7 @@ func TestMetadataNamesTheAlgorithmsOfObjectsThatAreOpenedHere(t *testing.T) {
 		want                    string // the algorithms
 	}{
 		{"no client has keys", "", own, false, true, `["none","RS256","ES256"]`},
+		{"no client has a key for what the profile takes", onlyRS256, own, false, true, `["RS256","ES256"]`},
 		{"a client has keys", fapiClients, own, false, true, `["RS256","ES256"]`},
 		{"a client has keys, and the profile", fapiClients, own, true, true, `["ES256"]`},
 		{"the server opens none", fapiClients, "", true, true, `["PS256","ES256","EdDSA"]`},
@@ -356,6 +414,36 @@ func TestMetadataNamesTheAlgorithmsOfObjectsThatAreOpenedHere(t *testing.T) {
 		})
 	}
 }
+
+// Nobody opens a request object where requests must be pushed and no client has keys here for it: the server gets plain
+// parameters.
+func TestMetadataOffersNoRequestObjectsThatNobodyOpens(t *testing.T) {
+	t.Parallel()
+	const own = `,"request_parameter_supported":true,"request_object_signing_alg_values_supported":["RS256"],"request_object_encryption_alg_values_supported":["RSA-OAEP"],` +
+		`"request_object_encryption_enc_values_supported":["A256GCM"]`
+	for name, setup := range map[string]harness.Setup{
+		"PAR is required, and no client has keys": {Options: func(o *proxy.Options) { o.PARRequired = true }},
+		"the profile, and no key is for it":       {Clients: onlyRS256, FAPI: true},
+	} {
+		setup.Upstream = func(r *upstream.Recorder) { r.Metadata = map[string]string{oidcPath: r.Document(own)} }
+		g := harness.Start(t, setup)
+		for _, path := range []string{oidcPath, oauthPath} {
+			doc := rawMembers(t, harness.NewBrowser(g.URL).Get(t, path).Body)
+			if string(doc["request_parameter_supported"]) != "false" {
+				t.Errorf("%s: %s", name, doc)
+			}
+			for member := range doc {
+				if strings.HasPrefix(member, "request_object_") {
+					t.Errorf("%s: %s is there", name, member)
+				}
+			}
+		}
+	}
+}
+
+// onlyRS256 is a client whose key, of its certificate, is bound to an algorithm that the profile does not take.
+var onlyRS256 = `[{"client_id": "cs", "token_endpoint_auth_method": "self_signed_tls_client_auth", "jwks": {"keys": [` +
+	harness.NewSigner("RS256", "rs").JWK("alg", "RS256") + `]}}]`
 
 func TestAGatewayUnderTheProfileHasAClientFileUnderIt(t *testing.T) {
 	t.Parallel()
