@@ -74,11 +74,11 @@ func closeWrite(c net.Conn) error {
 // framingScanner follows the messages that a client sends. It judges only what decides where they end; all else is for
 // net/http to judge, which reads the same bytes.
 type framingScanner struct {
-	state    scanState
-	previous byte   // before the one that is looked at
-	length   int    // of the line so far
-	line     []byte // its beginning, as far as it is needed
-	last     uint64 // the last eight bytes of it
+	state   scanState
+	length  int    // of the line so far, without its CR
+	afterCR bool   // only LF may come next
+	line    []byte // its beginning, as far as it is needed, when it comes in pieces
+	last    uint64 // the last eight bytes of a request line
 
 	http10        bool
 	lengths, size int64 // Content-Length: how many, and how much
@@ -130,10 +130,11 @@ func (s *framingScanner) scan(b []byte) (good int, err error) {
 			}
 			good = i
 		default:
-			if err := s.next(b[i]); err != nil {
+			n, err := s.takeLine(b[i:])
+			if err != nil {
 				return good, err
 			}
-			i++
+			i += n
 			if !s.inHead() || s.betweenMessages() {
 				good = i
 			}
@@ -143,7 +144,9 @@ func (s *framingScanner) scan(b []byte) (good int, err error) {
 }
 
 // betweenMessages reports whether nothing of the next message has been seen.
-func (s *framingScanner) betweenMessages() bool { return s.state == atRequestLine && s.length == 0 }
+func (s *framingScanner) betweenMessages() bool {
+	return s.state == atRequestLine && s.length == 0 && !s.afterCR
+}
 
 // inHead reports whether the next byte belongs to a head.
 func (s *framingScanner) inHead() bool { return s.state == atRequestLine || s.state == inHeader }
@@ -156,28 +159,42 @@ func (s *framingScanner) bodyEnds() {
 	s.state = atRequestLine
 }
 
-// next takes one byte of a line.
-func (s *framingScanner) next(c byte) error {
-	afterCR := s.previous == '\r' && s.length > 0
-	if (c == '\n') != afterCR {
-		return errLineEnd
+// takeLine takes what b has of a line, up to its LF, and returns how many bytes those are. Heads are most of what browsers
+// send: they are searched, not walked through.
+func (s *framingScanner) takeLine(b []byte) (n int, err error) {
+	text, n, ends := b, len(b), false
+	if at := bytes.IndexByte(b, '\n'); at >= 0 {
+		text, n, ends = b[:at], at+1, true
 	}
-	s.previous = c
-	if c != '\n' {
-		s.length++
-		if s.length <= keptOfLine {
-			s.line = append(s.line, c)
+	if s.afterCR && len(text) > 0 {
+		return 0, errLineEnd
+	}
+	if at := bytes.IndexByte(text, '\r'); at >= 0 {
+		if at < len(text)-1 {
+			return 0, errLineEnd
 		}
-		if c != '\r' {
+		text, s.afterCR = text[:at], true
+	}
+	if s.state == atRequestLine {
+		for _, c := range text[max(len(text)-len(version10), 0):] {
 			s.last = s.last<<8 | uint64(c)
 		}
-		return nil
 	}
-	length := s.length - 1 // without the CR
-	line := s.line[:min(length, len(s.line))]
-	err := s.lineEnds(line, length)
-	s.length, s.line, s.last = 0, s.line[:0], 0
-	return err
+	line, length := text, s.length+len(text)
+	if s.length > 0 || !ends { // it comes in pieces
+		s.line = append(s.line, text[:min(len(text), keptOfLine-len(s.line))]...)
+		line = s.line
+	}
+	if !ends {
+		s.length = length
+		return n, nil
+	}
+	if !s.afterCR {
+		return 0, errLineEnd
+	}
+	err = s.lineEnds(line[:min(len(line), keptOfLine)], length)
+	s.afterCR, s.length, s.line, s.last = false, 0, s.line[:0], 0
+	return n, err
 }
 
 // lineEnds takes a whole line: its beginning, and how long it is.

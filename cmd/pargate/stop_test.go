@@ -139,7 +139,7 @@ func serveInside(t *testing.T, environ ...string) *serving {
 	return s
 }
 
-func load(t *testing.T, environ ...string) *config.Config {
+func load(t testing.TB, environ ...string) *config.Config {
 	t.Helper()
 	cfg, _, err := config.Load(environ)
 	if err != nil {
