@@ -41,6 +41,7 @@ func (s *Server) newReverseProxy(transport http.RoundTripper) *httputil.ReverseP
 		Rewrite:        s.rewrite,
 		ModifyResponse: s.respond,
 		ErrorHandler:   s.upstreamFailed,
+		BufferPool:     new(buffers),
 		ErrorLog:       log.New(io.Discard, "", 0), // it would log addresses with queries
 	}
 }

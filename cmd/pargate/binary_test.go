@@ -23,12 +23,7 @@ import (
 // What only a process of its own shows: signals, what the linker sets, and the system's certificates.
 func TestTheBinary(t *testing.T) {
 	t.Parallel()
-	binary := filepath.Join(t.TempDir(), "pargate")
-	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w -X main.version=1.2.3-test", "-o", binary, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, output)
-	}
+	binary := buildBinary(t)
 	for _, test := range []struct {
 		name string
 		run  func(*testing.T, string)
@@ -46,6 +41,18 @@ func TestTheBinary(t *testing.T) {
 			test.run(t, binary)
 		})
 	}
+}
+
+// buildBinary builds the program as it is released.
+func buildBinary(t *testing.T) (binary string) {
+	t.Helper()
+	binary = filepath.Join(t.TempDir(), "pargate")
+	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w -X main.version=1.2.3-test", "-o", binary, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, output)
+	}
+	return binary
 }
 
 // process is the binary at work.
