@@ -26,6 +26,7 @@ check:
 tools:
 	@command -v redis-server >/dev/null || .ci/install redis-server
 	@command -v curl >/dev/null || .ci/install curl
+	@command -v haproxy >/dev/null || .ci/install haproxy
 	@command -v node >/dev/null && command -v npm >/dev/null || .ci/install nodejs npm
 	@.ci/npm test/clients clients
 

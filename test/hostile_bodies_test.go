@@ -23,8 +23,8 @@ const (
 	hostileTime   = 2 * time.Second // of CPU, since the machine may have other work
 	hostileMemory = 16 << 20        // bytes that are allocated in all, for one request
 
-	hostilePageTime   = 4 * time.Second // likewise, for a page of half a MiB
-	hostilePageMemory = 320 << 20
+	hostilePageTime   = 2 * time.Second // likewise, for a page of 256 KiB
+	hostilePageMemory = 160 << 20
 )
 
 // zeros yields a byte over and over.
@@ -163,7 +163,7 @@ func TestABodyOf64KiBIsTheLargestOne(t *testing.T) {
 
 // Pages that are made to be read for long, for a browser whose pages are read. Not parallel: it measures.
 func TestHostilePagesCostLittle(t *testing.T) {
-	const size = 512 << 10
+	const size = 256 << 10
 	repeated := func(text string) string { return strings.Repeat(text, size/len(text)) }
 	percent := "/authorize?client_id=web&state=st4te"
 	for range 40 {

@@ -76,6 +76,7 @@ var slowKinds = []slowKind{
 // TestSlowConnections opens 15,000 connections that are slow in every way there is, to the program as it is released,
 // and measures what they take of it. Somebody else is served meanwhile, and afterwards they are gone.
 func TestSlowConnections(t *testing.T) {
+	t.Parallel()
 	up := upstream.New(t, func(r *upstream.Recorder) {
 		block := bytes.Repeat([]byte("x"), 64<<10)
 		r.Handlers["/large"] = func(w http.ResponseWriter, _ *http.Request) {
@@ -95,6 +96,7 @@ func TestSlowConnections(t *testing.T) {
 
 // The same with TLS, which can be slow in opening too.
 func TestSlowConnectionsWithTLS(t *testing.T) {
+	t.Parallel()
 	own := newAuthority(t)
 	environ, replace := keyFiles(t)
 	replace(own.server)
