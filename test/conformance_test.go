@@ -253,7 +253,7 @@ func (s *suite) second() *suite {
 // in is the time so many seconds from now, as tokens have it.
 func (s *suite) in(seconds int64) int64 { return s.clock.Now().Unix() + seconds }
 
-// request is a right authorization request of the client, with the named changes: a nil value takes one away.
+// request is a right authorization request of the client, with the named changes.
 func (s *suite) request(changes ...any) map[string]any {
 	redirect := firstRedirect
 	if s.id == "second" {
@@ -261,25 +261,14 @@ func (s *suite) request(changes ...any) map[string]any {
 	}
 	request := map[string]any{"response_type": "code", "client_id": s.id, "redirect_uri": redirect, "scope": "openid profile email",
 		"state": rand.Text(), "nonce": rand.Text(), "code_challenge": rand.Text() + rand.Text(), "code_challenge_method": "S256"}
-	return changedMap(request, changes)
+	return harness.Changed(request, changes...)
 }
 
 // claims are those of a request object with the request in it, with changes.
 func (s *suite) claims(request map[string]any, changes ...any) map[string]any {
 	claims := maps.Clone(request)
 	maps.Copy(claims, map[string]any{"iss": s.id, "aud": s.URL, "exp": s.in(300), "nbf": s.in(0)})
-	return changedMap(claims, changes)
-}
-
-func changedMap(members map[string]any, changes []any) map[string]any {
-	for i := 0; i+1 < len(changes); i += 2 {
-		if name := changes[i].(string); changes[i+1] == nil {
-			delete(members, name)
-		} else {
-			members[name] = changes[i+1]
-		}
-	}
-	return members
+	return harness.Changed(claims, changes...)
 }
 
 // push pushes a request with an assertion, of which the changes are.

@@ -45,20 +45,13 @@ func withObjects(setup harness.Setup) harness.Setup {
 	return setup
 }
 
-// requestClaims are the claims of a right request object for the gateway, with the named changes: a nil value takes one away.
+// requestClaims are the claims of a right request object for the gateway, with the named changes.
 func requestClaims(g *harness.Gateway, id string, changes ...any) map[string]any {
 	claims := map[string]any{"iss": id, "aud": g.URL, "exp": time.Now().Add(time.Minute).Unix(), "nbf": time.Now().Unix()}
 	for name, values := range harness.Form("client_id", id, "nonce", "n0nce") {
 		claims[name] = values[0]
 	}
-	for i := 0; i+1 < len(changes); i += 2 {
-		if name := changes[i].(string); changes[i+1] == nil {
-			delete(claims, name)
-		} else {
-			claims[name] = changes[i+1]
-		}
-	}
-	return claims
+	return harness.Changed(claims, changes...)
 }
 
 func objectOf(g *harness.Gateway, id string, changes ...any) string {

@@ -56,16 +56,8 @@ func as(s *harness.Signer, algorithm, keyID string) *harness.Signer {
 
 // claimsOf are those of a right request object with the named changes. Its values are canaries.
 func claimsOf(id string, changes ...any) map[string]any {
-	claims := map[string]any{"client_id": id, "iss": id, "aud": issuer, "exp": now.Add(time.Minute).Unix(), "nbf": now.Unix(),
-		"state": "c4nary state", "c4nary": "c4nary"}
-	for i := 0; i+1 < len(changes); i += 2 {
-		if name := changes[i].(string); changes[i+1] == nil {
-			delete(claims, name)
-		} else {
-			claims[name] = changes[i+1]
-		}
-	}
-	return claims
+	return harness.Changed(map[string]any{"client_id": id, "iss": id, "aud": issuer, "exp": now.Add(time.Minute).Unix(), "nbf": now.Unix(),
+		"state": "c4nary state", "c4nary": "c4nary"}, changes...)
 }
 
 // unused says that no assertion was used before.

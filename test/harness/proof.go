@@ -10,7 +10,7 @@ import (
 
 // ProofClaims are those of a DPoP proof for a POST to uri at the time, with the named changes.
 func ProofClaims(uri string, at time.Time, changes ...any) map[string]any {
-	return changed(map[string]any{"htm": "POST", "htu": uri, "jti": rand.Text(), "iat": at.Unix()}, changes)
+	return Changed(map[string]any{"htm": "POST", "htu": uri, "jti": rand.Text(), "iat": at.Unix()}, changes...)
 }
 
 // Prove makes a DPoP proof (RFC 9449 §4.2) of the claims, with the named changes of its header.

@@ -53,7 +53,7 @@ func NewSigner(algorithm, keyID string) *Signer {
 	return s
 }
 
-// JWK is the public key, with the named changes: pairs of member and value; a nil value takes a member away.
+// JWK is the public key, with the named changes.
 func (s *Signer) JWK(changes ...any) string {
 	key := s.Key
 	if signer, ok := key.(crypto.Signer); ok {
@@ -63,7 +63,7 @@ func (s *Signer) JWK(changes ...any) string {
 	if err := json.Unmarshal(must(jose.JSONWebKey{Key: key, KeyID: s.KeyID}.MarshalJSON()), &members); err != nil {
 		panic(err)
 	}
-	return string(must(json.Marshal(changed(members, changes))))
+	return string(must(json.Marshal(Changed(members, changes...))))
 }
 
 // KeySet is a JWK set of the signers' public keys.
@@ -77,11 +77,12 @@ func KeySet(signers ...*Signer) string {
 
 // Claims are those of an assertion for a minute from now, with the named changes.
 func Claims(client, audience string, now time.Time, changes ...any) map[string]any {
-	return changed(map[string]any{"iss": client, "sub": client, "aud": audience, "jti": rand.Text(),
-		"exp": now.Add(time.Minute).Unix(), "iat": now.Unix()}, changes)
+	return Changed(map[string]any{"iss": client, "sub": client, "aud": audience, "jti": rand.Text(),
+		"exp": now.Add(time.Minute).Unix(), "iat": now.Unix()}, changes...)
 }
 
-func changed(members map[string]any, changes []any) map[string]any {
+// Changed are the members of a JSON object with the named changes: pairs of name and value; a nil value takes a member away.
+func Changed(members map[string]any, changes ...any) map[string]any {
 	members = maps.Clone(members)
 	for i := 0; i+1 < len(changes); i += 2 {
 		if name := changes[i].(string); changes[i+1] == nil {
@@ -104,7 +105,7 @@ func (s *Signer) SignText(payload string, header ...any) string {
 	if s.KeyID != "" {
 		members["kid"] = s.KeyID
 	}
-	return s.SignRaw(string(must(json.Marshal(changed(members, header)))), payload)
+	return s.SignRaw(string(must(json.Marshal(Changed(members, header...)))), payload)
 }
 
 // SignRaw signs any header and payload, with the signer's own algorithm.
