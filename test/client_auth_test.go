@@ -480,11 +480,11 @@ func TestClientAuthentication(t *testing.T) {
 			d.want(t, "the setting's", 201, asserted(keyCJ, "cj", d.URL+"/oauth/token"))
 			d.want(t, "another", 401, asserted(keyCJ, "cj", d.URL+"/token"))
 		}},
-		{"55 issuer: exactly the issuer, as one text", func(t *testing.T) {
+		{"55 issuer: exactly the issuer, as one string", func(t *testing.T) {
 			d := newDesk(t, harness.Setup{Options: func(o *proxy.Options) { o.Audience = client.AudienceIssuer }})
 			d.want(t, "the issuer", 201, asserted(keyCJ, "cj", d.URL))
 			for _, aud := range []any{d.URL + "/token", d.URL + "/par", []string{d.URL, "x"}, []string{d.URL}, d.URL + "/"} {
-				wantDescription(t, d.want(t, fmt.Sprint(aud), 401, asserted(keyCJ, "cj", d.URL, "aud", aud)), "client_assertion has another aud; use "+d.URL+", as one text")
+				wantDescription(t, d.want(t, fmt.Sprint(aud), 401, asserted(keyCJ, "cj", d.URL, "aud", aud)), "client_assertion has another aud; use "+d.URL+", as one string")
 			}
 		}},
 		{"56 a client may have a policy of its own", func(t *testing.T) {

@@ -250,7 +250,7 @@ func TestRequestObjectsInAPush(t *testing.T) {
 			at := func(s int) int64 { return time.Now().Unix() + int64(s) }
 			created(t, pushObject(t, g, "signs", objectOf(g, "signs", "nbf", at(8), "iat", at(8))))
 			for words, changes := range map[string][]any{
-				"has no exp": {"exp", nil}, "has expired": {"exp", at(-1)}, "has an nbf that lies ahead": {"nbf", at(75)}, "has an iat that lies ahead": {"iat", at(75)},
+				"has no exp": {"exp", nil}, "has expired": {"exp", at(-1)}, "has an nbf that lies ahead; set the clock": {"nbf", at(75)}, "has an iat that lies ahead; set the clock": {"iat", at(75)},
 				"has an exp that is more than 60 minutes ahead": {"exp", at(4200)},
 			} {
 				wantObjectError(t, pushObject(t, g, "signs", objectOf(g, "signs", changes...)), words)

@@ -17,8 +17,6 @@ const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 const (
 	// An assertion is over at most this long after its exp: clocks differ.
 	expiredFor = 10 * time.Second
-	// Its nbf and iat may lie this far ahead. FAPI 2.0 §5.3.2.1 wants 10 s taken and more than 60 s refused.
-	aheadBy = 30 * time.Second
 	// Its exp may lie this far ahead. Client libraries choose a minute to an hour; the mark of its jti lives as long.
 	maxAssertionLife = time.Hour
 )
@@ -34,12 +32,11 @@ type assertion struct {
 	claims claims
 }
 
-// claims are what an assertion states (RFC 7523 §3). Times are seconds since 1970.
+// claims are what an assertion states (RFC 7523 §3).
 type claims struct {
-	issuer, id        string // the issuer is the subject too
-	audience          jwt.Audience
-	expires           float64
-	notBefore, issued *float64 // nil: absent
+	issuer, id string // the issuer is the subject too
+	audience   jwt.Audience
+	times      jwt.Times // Expires is never nil
 }
 
 // method is the client authentication method that the assertion belongs to (OpenID Connect Core §9).
@@ -88,15 +85,10 @@ func (a *assertion) readClaims() (err error) {
 	if c.id, err = a.ID(); err != nil {
 		return err
 	}
-	times, err := a.Times()
-	switch {
-	case err != nil:
-		return err
-	case times.Expires == nil:
-		return errors.New("has no exp")
+	if c.times, err = a.Times(); err == nil && c.times.Expires == nil {
+		err = errors.New("has no exp")
 	}
-	c.expires, c.notBefore, c.issued = *times.Expires, times.NotBefore, times.Issued
-	return nil
+	return err
 }
 
 // AssertionRules say which assertions are taken, whoever verifies them.
@@ -123,23 +115,17 @@ func (r AssertionRules) check(a *assertion, now time.Time) error {
 
 // checkTimes says what is wrong with the assertion's times, at now.
 func (c *claims) checkTimes(now time.Time) error {
-	seconds := jwt.Seconds(now)
-	ahead := seconds + aheadBy.Seconds()
-	switch {
-	case seconds >= c.expires+expiredFor.Seconds():
+	switch expires := *c.times.Expires; {
+	case jwt.Seconds(now) >= expires+expiredFor.Seconds():
 		return errors.New("has expired")
-	case c.expires > ahead+maxAssertionLife.Seconds():
+	case expires > jwt.Seconds(now.Add(jwt.MaxAhead+maxAssertionLife)):
 		return fmt.Errorf("has an exp that is more than %d minutes ahead", maxAssertionLife/time.Minute)
-	case c.notBefore != nil && *c.notBefore > ahead:
-		return errors.New("has an nbf that lies ahead")
-	case c.issued != nil && *c.issued > ahead:
-		return errors.New("has an iat that lies ahead")
 	}
-	return nil
+	return c.times.CheckNotAhead(now)
 }
 
 // remaining is how long after now the assertion would still be taken.
 func (c *claims) remaining(now time.Time) time.Duration {
-	left := c.expires - jwt.Seconds(now)
+	left := *c.times.Expires - jwt.Seconds(now)
 	return time.Duration(math.Ceil(left))*time.Second + expiredFor
 }

@@ -133,8 +133,8 @@ var hostile = []struct{ name, assertion, want string }{
 	{"a kid that is a path", es256.Sign(claimsOf("es"), "kid", "../../k1"), authFailed},
 	{"a kid that is SQL", es256.Sign(claimsOf("es"), "kid", "k1' OR 1=1 --"), authFailed},
 	{"a kid in another case", es256.Sign(claimsOf("es"), "kid", "K1"), authFailed},
-	{"a huge kid", es256.Sign(claimsOf("es"), "kid", strings.Repeat("k", 10<<10)), invalid + "has a kid that is not a text of at most 256 bytes"},
-	{"a kid that is an array", es256.Sign(claimsOf("es"), "kid", []string{"k1"}), invalid + "has a kid that is not a text of at most 256 bytes"},
+	{"a huge kid", es256.Sign(claimsOf("es"), "kid", strings.Repeat("k", 10<<10)), invalid + "has a kid that is not a string of at most 256 bytes"},
+	{"a kid that is an array", es256.Sign(claimsOf("es"), "kid", []string{"k1"}), invalid + "has a kid that is not a string of at most 256 bytes"},
 	{"the kid of a key for encryption", other.Sign(claimsOf("same kid")), authFailed},
 
 	// E-03, E-05: headers that bring keys or rules.
@@ -180,16 +180,16 @@ var hostile = []struct{ name, assertion, want string }{
 
 	// E-07: aud.
 	{"no aud", es256.Sign(claimsOf("es", "aud", nil)), invalid + "has no aud"},
-	{"an empty aud", es256.Sign(claimsOf("es", "aud", []string{})), invalid + "has an aud that is neither a text nor an array of texts"},
-	{"an aud with a number", es256.Sign(claimsOf("es", "aud", []any{server.Issuer, 1})), invalid + "has an aud that is neither a text nor an array of texts"},
-	{"an aud that is an object", es256.Sign(claimsOf("es", "aud", map[string]any{})), invalid + "has an aud that is neither a text nor an array of texts"},
-	{"an aud that is null", es256.Sign(claimsOf("es", "aud", json.RawMessage("null"))), invalid + "has an aud that is neither a text nor an array of texts"},
+	{"an empty aud", es256.Sign(claimsOf("es", "aud", []string{})), invalid + "has an aud that is neither a string nor an array of strings"},
+	{"an aud with a number", es256.Sign(claimsOf("es", "aud", []any{server.Issuer, 1})), invalid + "has an aud that is neither a string nor an array of strings"},
+	{"an aud that is an object", es256.Sign(claimsOf("es", "aud", map[string]any{})), invalid + "has an aud that is neither a string nor an array of strings"},
+	{"an aud that is null", es256.Sign(claimsOf("es", "aud", json.RawMessage("null"))), invalid + "has an aud that is neither a string nor an array of strings"},
 
 	// E-08, E-09: jti and times.
 	{"no jti", es256.Sign(claimsOf("es", "jti", nil)), invalid + "has no jti"},
-	{"an empty jti", es256.Sign(claimsOf("es", "jti", "")), invalid + "has a jti that is not a text of 1 to 256 bytes"},
-	{"a jti that is a number", es256.Sign(claimsOf("es", "jti", 7)), invalid + "has a jti that is not a text of 1 to 256 bytes"},
-	{"a huge jti", es256.Sign(claimsOf("es", "jti", strings.Repeat("j", 257))), invalid + "has a jti that is not a text of 1 to 256 bytes"},
+	{"an empty jti", es256.Sign(claimsOf("es", "jti", "")), invalid + "has a jti that is not a string of 1 to 256 bytes"},
+	{"a jti that is a number", es256.Sign(claimsOf("es", "jti", 7)), invalid + "has a jti that is not a string of 1 to 256 bytes"},
+	{"a huge jti", es256.Sign(claimsOf("es", "jti", strings.Repeat("j", 257))), invalid + "has a jti that is not a string of 1 to 256 bytes"},
 	{"no exp", es256.Sign(claimsOf("es", "exp", nil)), invalid + "has no exp"},
 	{"exp null", es256.Sign(claimsOf("es", "exp", json.RawMessage("null"))), invalid + "has an exp that is not a time in seconds"},
 	{"exp as a text", es256.Sign(claimsOf("es", "exp", "1800000060")), invalid + "has an exp that is not a time in seconds"},
@@ -199,8 +199,8 @@ var hostile = []struct{ name, assertion, want string }{
 	{"exp five minutes ago", es256.Sign(claimsOf("es", "exp", now.Add(-5*time.Minute).Unix())), invalid + "has expired"},
 	{"exp in a day", es256.Sign(claimsOf("es", "exp", now.Add(24*time.Hour).Unix())), invalid + "has an exp that is more than 60 minutes ahead"},
 	{"exp in milliseconds", es256.Sign(claimsOf("es", "exp", now.Add(time.Minute).UnixMilli())), invalid + "has an exp that is not a time in seconds"},
-	{"nbf ahead", es256.Sign(claimsOf("es", "nbf", now.Add(75*time.Second).Unix())), invalid + "has an nbf that lies ahead"},
-	{"iat ahead", es256.Sign(claimsOf("es", "iat", now.Add(75*time.Second).Unix())), invalid + "has an iat that lies ahead"},
+	{"nbf ahead", es256.Sign(claimsOf("es", "nbf", now.Add(75*time.Second).Unix())), invalid + "has an nbf that lies ahead; set the clock"},
+	{"iat ahead", es256.Sign(claimsOf("es", "iat", now.Add(75*time.Second).Unix())), invalid + "has an iat that lies ahead; set the clock"},
 	{"nbf as a text", es256.Sign(claimsOf("es", "nbf", "0")), invalid + "has an nbf that is not a time in seconds"},
 
 	// What is no compact JWS of JSON.
@@ -361,7 +361,7 @@ func TestTheAudienceIsWhatThePolicySays(t *testing.T) {
 	other := client.AudienceIssuer
 	const (
 		rfc9126 = invalid + "has another aud; use https://as.example or https://as.example/token or https://as.example/par"
-		issuer  = invalid + "has another aud; use https://as.example, as one text"
+		issuer  = invalid + "has another aud; use https://as.example, as one string"
 	)
 	for _, test := range []struct {
 		aud             any

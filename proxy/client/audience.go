@@ -15,7 +15,7 @@ type Audience string
 
 const (
 	AudienceRFC9126 Audience = "rfc9126" // the issuer, the token endpoint or the push endpoint; one of them among others will do
-	AudienceIssuer  Audience = "issuer"  // exactly the issuer, as one text
+	AudienceIssuer  Audience = "issuer"  // exactly the issuer, as one string
 )
 
 // Server is the authorization server at which a client authenticates, by the addresses that clients know.
@@ -34,7 +34,7 @@ func (p Audience) audiences(at Server) []string {
 	return slices.DeleteFunc(all, func(s string) bool { return s == "" })
 }
 
-// takes reports whether an assertion with those claims is for the server. Texts are compared exactly.
+// takes reports whether an assertion with those claims is for the server. Strings are compared exactly.
 func (p Audience) takes(c claims, at Server) bool {
 	if p == AudienceIssuer && !c.audience.IsText {
 		return false
@@ -51,7 +51,7 @@ func (p Audience) wanted(at Server) string {
 	}
 	text := strings.Join(all, " or ")
 	if p == AudienceIssuer {
-		return text + ", as one text"
+		return text + ", as one string"
 	}
 	return text
 }

@@ -202,7 +202,7 @@ func TestDelegateAssertionNeedsItsChecks(t *testing.T) {
 		if statusOf(t, got, err) != c.want || slices.ContainsFunc(s.legacy.all(), func(a asked) bool { return a.id == "jwt" }) {
 			t.Errorf("%s: %v; %v", what, err, s.legacy.all())
 		}
-		if what == "check fails" && told(err) != "401 invalid_client client_assertion has another aud; use https://other.example, as one text" {
+		if what == "check fails" && told(err) != "401 invalid_client client_assertion has another aud; use https://other.example, as one string" {
 			t.Errorf("the client is not told: %v", err)
 		}
 	}

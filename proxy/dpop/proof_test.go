@@ -67,9 +67,9 @@ const (
 	noJWT    = "is not a signed JWT in compact serialization"
 	wrongHTM = "has another htm than the request's method; use POST"
 	wrongHTU = "has another htu than the endpoint's; use https://as.example/par"
-	wrongJTI = "has a jti that is not a text of 1 to 256 bytes"
+	wrongJTI = "has a jti that is not a string of 1 to 256 bytes"
 	tooOld   = "has an iat that is more than 60 seconds old; make a proof for each request"
-	isAhead  = "has an iat that lies ahead; set the clock, and use the time in seconds"
+	isAhead  = "has an iat that lies ahead; set the clock"
 	expired  = "has expired; make a proof for each request"
 )
 
@@ -166,7 +166,7 @@ var hostile = []struct{ name, proof, want string }{
 	{"too far ahead", es256.Prove(claims("iat", at(30.001))), isAhead},
 	{"expired", es256.Prove(claims("exp", at(-10))), expired},
 	{"exp null", es256.Prove(claims("exp", json.RawMessage("null"))), "has an exp that is not a time in seconds"},
-	{"not yet", es256.Prove(claims("nbf", at(30.001))), "has an nbf that lies ahead"},
+	{"not yet", es256.Prove(claims("nbf", at(30.001))), "has an nbf that lies ahead; set the clock"},
 }
 
 // oddKey passes for an RSA key with a modulus of so many bits.

@@ -127,11 +127,11 @@ const (
 	compactJWT = "is not a signed JWT in compact serialization"
 	encrypted  = "is encrypted, which is not supported"
 	repeated   = "has claims that are not a JSON object without repetitions"
-	halfPair   = "has claims that are not Unicode: there is half of a surrogate pair"
+	unpaired   = "has claims that are not Unicode: there is an unpaired surrogate"
 	otherKind  = "has a typ of another kind of JWT; use oauth-authz-req+jwt, JWT or none"
 	badAlg     = "has an alg that is not supported"
 	noClientID = "must have the client_id of the client that sends it"
-	structured = "has an object or an array in a claim that is a text"
+	structured = "has an object or an array in a claim that must be a string"
 	asAForm    = "cannot be sent on as a form: "
 )
 
@@ -173,8 +173,8 @@ var hostile = []struct{ name, client, object, want string }{
 	{"a kid with a NUL", "web", es256.Sign(claimsOf("web"), "kid", "k1\x00"), unproven},
 	{"a kid in another case", "web", es256.Sign(claimsOf("web"), "kid", "K1"), unproven},
 	{"a kid that is a URL", "web", foreign.Sign(claimsOf("web"), "kid", "https://evil.example/jwks.json"), unproven},
-	{"a huge kid", "web", es256.Sign(claimsOf("web"), "kid", strings.Repeat("k", 10<<10)), "has a kid that is not a text of at most 256 bytes"},
-	{"a kid that is an object", "web", es256.Sign(claimsOf("web"), "kid", map[string]any{"$ne": ""}), "has a kid that is not a text of at most 256 bytes"},
+	{"a huge kid", "web", es256.Sign(claimsOf("web"), "kid", strings.Repeat("k", 10<<10)), "has a kid that is not a string of at most 256 bytes"},
+	{"a kid that is an object", "web", es256.Sign(claimsOf("web"), "kid", map[string]any{"$ne": ""}), "has a kid that is not a string of at most 256 bytes"},
 	{"the kid of a key of another kind", "same kid", as(es384, "ES384", "k1").Sign(claimsOf("same kid")), unproven},
 	{"the kid of a key for encryption", "same kid", foreign.Sign(claimsOf("same kid")), unproven},
 
@@ -219,10 +219,10 @@ var hostile = []struct{ name, client, object, want string }{
 
 	// E-07: aud.
 	{"no aud", "web", es256.Sign(claimsOf("web", "aud", nil)), "has no aud"},
-	{"an empty aud", "web", es256.Sign(claimsOf("web", "aud", []string{})), "has an aud that is neither a text nor an array of texts"},
-	{"an aud that is null", "web", es256.Sign(claimsOf("web", "aud", json.RawMessage("null"))), "has an aud that is neither a text nor an array of texts"},
-	{"an aud with an array in it", "web", es256.Sign(claimsOf("web", "aud", []any{[]string{issuer}})), "has an aud that is neither a text nor an array of texts"},
-	{"an aud that is an object", "web", es256.Sign(claimsOf("web", "aud", map[string]any{issuer: issuer})), "has an aud that is neither a text nor an array of texts"},
+	{"an empty aud", "web", es256.Sign(claimsOf("web", "aud", []string{})), "has an aud that is neither a string nor an array of strings"},
+	{"an aud that is null", "web", es256.Sign(claimsOf("web", "aud", json.RawMessage("null"))), "has an aud that is neither a string nor an array of strings"},
+	{"an aud with an array in it", "web", es256.Sign(claimsOf("web", "aud", []any{[]string{issuer}})), "has an aud that is neither a string nor an array of strings"},
+	{"an aud that is an object", "web", es256.Sign(claimsOf("web", "aud", map[string]any{issuer: issuer})), "has an aud that is neither a string nor an array of strings"},
 	{"another server's aud", "web", es256.Sign(claimsOf("web", "aud", "https://c4nary.example")), otherAud},
 	{"the push endpoint as aud", "web", es256.Sign(claimsOf("web", "aud", issuer+"/par")), otherAud},
 	{"the authorization endpoint as aud", "web", es256.Sign(claimsOf("web", "aud", issuer+"/authorize")), otherAud},
@@ -263,8 +263,8 @@ var hostile = []struct{ name, client, object, want string }{
 	{"claims as an array", "web", es256.Sign(claimsOf("web", "claims", []string{"c4nary"})), structured},
 	{"authorization_details as an object", "web", es256.Sign(claimsOf("web", "authorization_details", map[string]any{"type": "c4nary"})), structured},
 	{"resource as an object", "web", es256.Sign(claimsOf("web", "resource", map[string]any{"c4nary": "https://a.example"})), structured},
-	{"resource with a number", "web", es256.Sign(claimsOf("web", "resource", []any{"https://a.example", 1})), "has a resource that is neither a text nor an array of texts"},
-	{"resource in resource", "web", es256.Sign(claimsOf("web", "resource", []any{[]string{"https://c4nary.example"}})), "has a resource that is neither a text nor an array of texts"},
+	{"resource with a number", "web", es256.Sign(claimsOf("web", "resource", []any{"https://a.example", 1})), "has a resource that is neither a string nor an array of strings"},
+	{"resource in resource", "web", es256.Sign(claimsOf("web", "resource", []any{[]string{"https://c4nary.example"}})), "has a resource that is neither a string nor an array of strings"},
 	{"an unknown claim with an object", "web", es256.Sign(claimsOf("web", "c4nary", map[string]any{"c4nary": []int{1}})), structured},
 	{"a claim twice", "web", claimsText(`"state":"a","state":"b"`), repeated},
 	{"a claim twice, once escaped", "web", claimsText(`"state":"a","st\u0061te":"b"`), repeated},
@@ -280,11 +280,11 @@ var hostile = []struct{ name, client, object, want string }{
 	{"a claim without a name", "web", claimsText(`"":"c4nary"`), asAForm + "a parameter name is not properly form-encoded UTF-8"},
 	{"NUL in a known claim", "web", claimsText(`"state":"a\u0000c4nary"`), asAForm + "the value of state is not properly form-encoded UTF-8"},
 	{"NUL in an unknown claim", "web", claimsText(`"c4nary":"\u0000"`), asAForm + "the value of a parameter is not properly form-encoded UTF-8"},
-	{"half a surrogate pair", "web", claimsText(`"state":"\ud800c4nary"`), halfPair},
-	{"the other half", "web", claimsText(`"state":"c4nary\uDC00"`), halfPair},
-	{"a surrogate pair the wrong way round", "web", claimsText(`"state":"\udc00\ud800"`), halfPair},
-	{"half a surrogate pair in a name", "web", claimsText(`"st\ud83date":"c4nary"`), halfPair},
-	{"half a surrogate pair in claims", "web", claimsText(`"claims":{"userinfo":{"\ud800":null}}`), halfPair},
+	{"half a surrogate pair", "web", claimsText(`"state":"\ud800c4nary"`), unpaired},
+	{"the other half", "web", claimsText(`"state":"c4nary\uDC00"`), unpaired},
+	{"a surrogate pair the wrong way round", "web", claimsText(`"state":"\udc00\ud800"`), unpaired},
+	{"half a surrogate pair in a name", "web", claimsText(`"st\ud83date":"c4nary"`), unpaired},
+	{"half a surrogate pair in claims", "web", claimsText(`"claims":{"userinfo":{"\ud800":null}}`), unpaired},
 	{"101 parameters", "web", claimsText(manyClaims(100)), asAForm + "the form has more than 100 parameters"},
 	{"a number that is too large", "web", claimsText(`"max_age":1e300`), "has a number that is too large or too long"},
 	{"a number that is too long", "web", claimsText(`"max_age":1.` + strings.Repeat("0", 30)), "has a number that is too large or too long"},
@@ -310,7 +310,7 @@ var hostile = []struct{ name, client, object, want string }{
 	{"base64 that is not for URLs", "web", "e30.+/+/.AA", compactJWT},
 	{"the JSON serialization", "web", `{"payload":"e30","signatures":[{"protected":"e30","signature":"AA"}]}`, compactJWT},
 	{"a header twice", "web", es256.SignRaw(`{"alg":"none","alg":"ES256","kid":"k1"}`, `{}`), "has a header that is not a JSON object without repetitions"},
-	{"a header of half a surrogate pair", "web", es256.SignRaw(`{"alg":"ES256","kid":"k1","x":"\ud800"}`, `{}`), "has a header that is not Unicode: there is half of a surrogate pair"},
+	{"a header of half a surrogate pair", "web", es256.SignRaw(`{"alg":"ES256","kid":"k1","x":"\ud800"}`, `{}`), "has a header that is not Unicode: there is an unpaired surrogate"},
 	{"claims that are a text", "web", es256.SignText(`"c4nary"`), repeated},
 	{"claims that are null", "web", es256.SignText(`null`), repeated},
 	{"claims of bad UTF-8", "web", es256.SignText("{\"client_id\":\"web\xff\"}"), repeated},

@@ -9,12 +9,8 @@ import (
 	"pargate/proxy/oauth"
 )
 
-const (
-	// nbf and iat may lie this far ahead. FAPI 2.0 §5.3.2.1 wants 10 s taken and more than 60 s refused.
-	aheadBy = 30 * time.Second
-	// exp may lie this far ahead; for FAPI 2.0 Message Signing §5.3.1 also behind nbf, and nbf this far back.
-	maxLife = time.Hour
-)
+// maxLife is how far exp may lie ahead; for FAPI 2.0 Message Signing §5.3.1 also behind nbf, and nbf this far back.
+const maxLife = time.Hour
 
 // kind: a type is not required, since most clients do not set it; other kinds of JWT have types of their own (RFC 9101
 // §10.8).
@@ -106,20 +102,20 @@ func (r Rules) checkTimes(token *jwt.Token) (expires time.Time, err error) {
 		return expires, errors.New("has no exp")
 	}
 	expires = time.UnixMilli(int64(*times.Expires * 1000))
-	ahead, life := jwt.Seconds(r.Now.Add(aheadBy)), maxLife.Seconds()
-	switch exp, nbf := times.Expires, times.NotBefore; {
+	switch {
 	case expires.Before(r.Now.Add(time.Second)):
-		err = errors.New("has expired")
-	case *exp > ahead+life:
-		err = fmt.Errorf("has an exp that is more than %d minutes ahead", maxLife/time.Minute)
-	case nbf != nil && *nbf > ahead:
-		err = errors.New("has an nbf that lies ahead")
-	case times.Issued != nil && *times.Issued > ahead:
-		err = errors.New("has an iat that lies ahead")
+		return expires, errors.New("has expired")
+	case *times.Expires > jwt.Seconds(r.Now.Add(jwt.MaxAhead+maxLife)):
+		return expires, fmt.Errorf("has an exp that is more than %d minutes ahead", maxLife/time.Minute)
+	}
+	if err := times.CheckNotAhead(r.Now); err != nil {
+		return expires, err
+	}
+	switch {
 	case !r.FAPI:
-	case nbf == nil:
+	case times.NotBefore == nil:
 		err = errors.New("has no nbf")
-	case *exp > *nbf+life: // so that the nbf of one that has not expired is no older than that
+	case *times.Expires > *times.NotBefore+maxLife.Seconds(): // so that the nbf of one that has not expired is no older than that
 		err = fmt.Errorf("has an exp that is more than %d minutes after its nbf", maxLife/time.Minute)
 	}
 	return expires, err

@@ -55,9 +55,9 @@ func checkAsForm(params oauth.Params) error {
 	return err
 }
 
-var errStructure = errors.New("has an object or an array in a claim that is a text")
+var errStructure = errors.New("has an object or an array in a claim that must be a string")
 
-// valuesOf returns the values of one parameter: a text as it is, a number or a truth as its text, JSON where the
+// valuesOf returns the values of one parameter: a string as it is, a number or a boolean as its text, JSON where the
 // parameter is that, and none for null.
 func valuesOf(name string, raw josejson.RawMessage) ([]string, error) {
 	switch raw[0] {
@@ -66,44 +66,44 @@ func valuesOf(name string, raw josejson.RawMessage) ([]string, error) {
 	case 't', 'f':
 		return []string{string(raw)}, nil
 	case '"':
-		return textOf(raw)
+		return stringOf(raw)
 	case '{', '[':
 		switch {
 		case structured[name] == raw[0]:
 			return compact(raw)
 		case name == oauth.ParamResource && raw[0] == '[':
-			return textsOf(raw)
+			return stringsOf(raw)
 		}
 		return nil, errStructure
 	}
 	return numberOf(string(raw))
 }
 
-func textOf(raw josejson.RawMessage) ([]string, error) {
-	var text string
-	if josejson.Unmarshal(raw, &text) != nil {
-		return nil, errors.New("has a text that cannot be read")
+func stringOf(raw josejson.RawMessage) ([]string, error) {
+	var value string
+	if josejson.Unmarshal(raw, &value) != nil {
+		return nil, errors.New("has a string that cannot be read")
 	}
-	return []string{text}, nil
+	return []string{value}, nil
 }
 
-// textsOf: each element becomes a parameter of its own (RFC 8707 §2).
-func textsOf(raw josejson.RawMessage) (texts []string, err error) {
+// stringsOf: each element becomes a parameter of its own (RFC 8707 §2).
+func stringsOf(raw josejson.RawMessage) (values []string, err error) {
 	var elements []josejson.RawMessage
 	if josejson.Unmarshal(raw, &elements) != nil {
 		return nil, errStructure
 	}
 	for _, element := range elements {
 		if element[0] != '"' {
-			return nil, errors.New("has a resource that is neither a text nor an array of texts")
+			return nil, errors.New("has a resource that is neither a string nor an array of strings")
 		}
-		text, err := textOf(element)
+		value, err := stringOf(element)
 		if err != nil {
 			return nil, err
 		}
-		texts = append(texts, text...)
+		values = append(values, value...)
 	}
-	return texts, nil
+	return values, nil
 }
 
 // compact takes the blanks out of JSON; everything else keeps its bytes.

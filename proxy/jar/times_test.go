@@ -29,8 +29,8 @@ func TestTheTimesOfARequestObject(t *testing.T) {
 		anywhere = "taken"
 		expired  = "has expired"
 		far      = "has an exp that is more than 60 minutes ahead"
-		nbfAhead = "has an nbf that lies ahead"
-		iatAhead = "has an iat that lies ahead"
+		nbfAhead = "has an nbf that lies ahead; set the clock"
+		iatAhead = "has an iat that lies ahead; set the clock"
 		farApart = "has an exp that is more than 60 minutes after its nbf"
 	)
 	for _, test := range []struct {

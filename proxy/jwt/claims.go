@@ -9,7 +9,7 @@ import (
 	josejson "github.com/go-jose/go-jose/v4/json"
 )
 
-// Text puts the member into into and reports whether it is there as a text.
+// Text puts the member into into and reports whether it is there as a string.
 func (o Object) Text(name string, into *string) bool { return isText(o[name], into) }
 
 func isText(raw josejson.RawMessage, into *string) bool {
@@ -19,7 +19,7 @@ func isText(raw josejson.RawMessage, into *string) bool {
 // Audience is for whom a token is (RFC 7519 §4.1.3).
 type Audience struct {
 	Values []string
-	IsText bool // it is one text, not an array
+	IsText bool // it is one string, not an array
 }
 
 // Audience returns an error that continues "the token …".
@@ -32,7 +32,7 @@ func (t *Token) Audience() (Audience, error) {
 	if isText(raw, &one) {
 		return Audience{Values: []string{one}, IsText: true}, nil
 	}
-	malformed := errors.New("has an aud that is neither a text nor an array of texts")
+	malformed := errors.New("has an aud that is neither a string nor an array of strings")
 	var many []josejson.RawMessage
 	if josejson.Unmarshal(raw, &many) != nil || len(many) == 0 {
 		return Audience{}, malformed
@@ -47,7 +47,7 @@ func (t *Token) Audience() (Audience, error) {
 	return a, nil
 }
 
-// Has reports whether value is one of those for whom the token is. Texts are compared exactly.
+// Has reports whether value is one of those for whom the token is. Strings are compared exactly.
 func (a Audience) Has(value string) bool { return slices.Contains(a.Values, value) }
 
 // MaxID bounds a jti, in bytes: it is remembered.
@@ -60,7 +60,7 @@ func (t *Token) ID() (string, error) {
 	case t.Claims["jti"] == nil:
 		return "", errors.New("has no jti")
 	case !t.Claims.Text("jti", &id) || id == "" || len(id) > MaxID:
-		return "", fmt.Errorf("has a jti that is not a text of 1 to %d bytes", MaxID)
+		return "", fmt.Errorf("has a jti that is not a string of 1 to %d bytes", MaxID)
 	}
 	return id, nil
 }
@@ -81,6 +81,23 @@ func (t *Token) Times() (times Times, err error) {
 		}
 	}
 	return times, nil
+}
+
+// MaxAhead is how far an nbf or iat may lie ahead: clocks differ. FAPI 2.0 Security Profile §5.3.2.1 wants 10 s taken and
+// more than 60 s refused.
+const MaxAhead = 30 * time.Second
+
+// CheckNotAhead returns an error, which continues "the token …", when the token is not valid yet (RFC 7519 §4.1.5), or is
+// said to be issued later than now.
+func (times Times) CheckNotAhead(now time.Time) error {
+	limit := Seconds(now.Add(MaxAhead))
+	switch {
+	case times.NotBefore != nil && *times.NotBefore > limit:
+		return errors.New("has an nbf that lies ahead; set the clock")
+	case times.Issued != nil && *times.Issued > limit:
+		return errors.New("has an iat that lies ahead; set the clock")
+	}
+	return nil
 }
 
 // isTime reads a NumericDate (RFC 7519 §2) of this age of the world; an absent one is left nil.

@@ -5,10 +5,10 @@ import (
 	"unicode/utf16"
 )
 
-// hasHalfPair reports whether a text in JSON has half of a surrogate pair (RFC 8259 §8.2, RFC 7493 §2.1). Decoders put
-// different characters in its place, so that two names could be one, or one value two. What is no JSON may give any
-// answer.
-func hasHalfPair(raw []byte) bool {
+// hasUnpairedSurrogate reports whether a string in JSON has half of a surrogate pair (RFC 8259 §8.2, RFC 7493 §2.1).
+// Decoders put different characters in its place, so that two names could be one, or one value two. What is no JSON may
+// give any answer.
+func hasUnpairedSurrogate(raw []byte) bool {
 	for i := 0; i < len(raw); {
 		unit, isEscape := escapedUnit(raw[i:])
 		switch {

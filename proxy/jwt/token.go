@@ -112,7 +112,7 @@ func (t *Token) readHeader(encoded string, kind Kind) (err error) {
 	case !t.Header.Text("alg", &algorithm):
 		return errors.New("has no alg in its header")
 	case t.Header["kid"] != nil && (!t.Header.Text("kid", &t.KeyID) || len(t.KeyID) > maxKeyID):
-		return fmt.Errorf("has a kid that is not a text of at most %d bytes", maxKeyID)
+		return fmt.Errorf("has a kid that is not a string of at most %d bytes", maxKeyID)
 	case !t.Header.isOf(kind):
 		return errors.New("has a typ of another kind of JWT; use " + kind.Use)
 	}
@@ -150,8 +150,8 @@ func parseObject(raw []byte, most int) (Object, error) {
 		return nil, fmt.Errorf("more than %d values", most)
 	case !utf8.Valid(raw) || josejson.Unmarshal(raw, &object) != nil || object == nil || decoder.Decode(&all) != nil:
 		return nil, errors.New("not a JSON object without repetitions")
-	case hasHalfPair(raw):
-		return nil, errors.New("not Unicode: there is half of a surrogate pair")
+	case hasUnpairedSurrogate(raw):
+		return nil, errors.New("not Unicode: there is an unpaired surrogate")
 	}
 	return object, nil
 }

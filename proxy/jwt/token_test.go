@@ -51,7 +51,7 @@ func TestHalfOfASurrogatePairIsRefusedAtAnyDepth(t *testing.T) {
 	} {
 		for _, claims := range []string{`{"a":"` + text + `"}`, `{"` + text + `":1}`, `{"a":[{"b":"` + text + `"}]}`} {
 			_, err := jwt.Parse(es256.SignText(claims), kind)
-			if right && err != nil || !right && (err == nil || err.Error() != "has claims that are not Unicode: there is half of a surrogate pair") {
+			if right && err != nil || !right && (err == nil || err.Error() != "has claims that are not Unicode: there is an unpaired surrogate") {
 				t.Errorf("%s: %v", claims, err)
 			}
 		}

@@ -125,7 +125,7 @@ func TestAssertionsNameTheAudienceThatTheirClientsChoose(t *testing.T) {
 					return unchanged
 				}
 				if policy == client.AudienceIssuer && name != "the issuer" {
-					wantRefused(t, a.pushed(t), "client_assertion has another aud; use "+g.URL+", as one text")
+					wantRefused(t, a.pushed(t), "client_assertion has another aud; use "+g.URL+", as one string")
 					return
 				}
 				a.wantLogin(t, g)
