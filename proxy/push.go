@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"pargate/proxy/client"
+	"pargate/proxy/dpop"
 	"pargate/proxy/oauth"
 	"pargate/pushstore"
 )
@@ -65,7 +66,7 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request) error {
 	// 8. Store. From here on the request exists, also when the client does not hear of it.
 	ref, err := s.Store.Put(r.Context(), pushstore.Party{Issuer: e.issuer, ClientID: c.ID}, kept, request.lifetime)
 	if err != nil {
-		return oauth.TemporarilyUnavailable("the request could not be stored; push it again").Because(err)
+		return oauth.TemporarilyUnavailable("the request could not be stored; push it again" + anew(cred, proof)).Because(err)
 	}
 
 	s.Log.Info("pushed", zap.String("request_id", exchangeOf(r).id), zap.String("client_id", clip(c.ID, 128)), zap.String("flow", pushstore.Digest(ref)),
@@ -74,6 +75,20 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request) error {
 
 	// 9. Answer (RFC 9126 §2.2).
 	return writeCreated(w, ref, request.lifetime)
+}
+
+// anew says what a push needs anew when it is repeated: assertions and proofs are taken once.
+func anew(cred client.Credentials, proof *dpop.Proof) string {
+	asserted := cred.Method == client.MethodSecretJWT || cred.Method == client.MethodPrivateKeyJWT
+	switch {
+	case asserted && proof != nil:
+		return ", with a new client_assertion and a new DPoP proof"
+	case asserted:
+		return ", with a new client_assertion"
+	case proof != nil:
+		return ", with a new DPoP proof"
+	}
+	return ""
 }
 
 // decodePush reads the form. Nothing is ever read from the query: it would stand in logs.

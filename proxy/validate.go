@@ -74,8 +74,8 @@ func (p *pushed) checkResponseType() error {
 	if value == "" {
 		return oauth.InvalidRequest("response_type is missing")
 	}
-	asked := strings.Split(value, " ")
-	for _, part := range asked {
+	types := strings.Split(value, " ")
+	for _, part := range types {
 		if !slices.Contains(responseTypes, part) {
 			return oauth.UnsupportedResponseType("response_type is none that exists")
 		}
@@ -87,7 +87,7 @@ func (p *pushed) checkResponseType() error {
 		return nil
 	}
 	for _, allowed := range p.client.ResponseTypes {
-		if sameSet(strings.Fields(allowed), asked) {
+		if sameSet(strings.Fields(allowed), types) {
 			return nil
 		}
 	}
