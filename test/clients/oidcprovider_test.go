@@ -16,6 +16,9 @@ import (
 	"pargate/test/upstream/pattern"
 )
 
+// conformancePrefix begins the name of every module of the OpenID conformance suite for FAPI 2.0.
+const conformancePrefix = "fapi2-security-profile-final-"
+
 // The clients of oidc-provider: one that need not sign its requests, and one that must.
 var atProvider = `[` + withES256("free", "") + `, ` + withES256("strict", `"require_signed_request_object": true, "request_object_signing_alg": "ES256",`) + `]`
 
@@ -165,7 +168,20 @@ func (p *provider) wantNoBearer(t *testing.T, token string) {
 	}
 }
 
-// wantUnredeemed redeems a code that was asked for with a proof, with another key or none.
+// wantBound goes through logins whose push names the library's key: only this one redeems a code.
+func (p *provider) wantBound(t *testing.T, l login) {
+	t.Helper()
+	for _, key := range []string{"other", "none"} {
+		_, response := p.signIn(t, "free", l)
+		p.wantUnredeemed(t, response, key)
+	}
+	_, response := p.signIn(t, "free", l)
+	if done := p.redeem(t, response, "own"); done.Failure != nil || !strings.EqualFold(done.TokenType, "DPoP") {
+		t.Errorf("with its own key the code gives %+v, %+v", done, done.Failure)
+	}
+}
+
+// wantUnredeemed redeems a code that is bound to a key, with another key or none.
 func (p *provider) wantUnredeemed(t *testing.T, response, key string) {
 	t.Helper()
 	switch done := p.redeem(t, response, key); {
@@ -209,11 +225,13 @@ func TestLibrariesSignTheirRequestsAndBindTheirTokensAtOidcProvider(t *testing.T
 			}
 		})
 		t.Run("a signed push with a proof", func(t *testing.T) { p.wantTokens(t, "strict", login{signed: true, dpop: true}) })
-		t.Run("a push with a proof, and no key or another one for the code", func(t *testing.T) {
-			for _, key := range []string{"other", "none"} {
-				_, response := p.signIn(t, "free", login{dpop: true})
-				p.wantUnredeemed(t, response, key)
-			}
+		t.Run(conformancePrefix+"ensure-token-endpoint-fails-with-mismatched-dpop-proof-jkt", func(t *testing.T) {
+			p.wantBound(t, login{dpop: true})
+		})
+		t.Run(conformancePrefix+"ensure-token-endpoint-fails-with-mismatched-dpop-jkt", func(t *testing.T) {
+			_, response := p.signIn(t, "free", login{dpop: true})
+			own := p.redeem(t, response, "own").Thumbprint
+			p.wantBound(t, login{params: map[string]string{"dpop_jkt": own}})
 		})
 	})
 }
