@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"pargate/proxy"
+	"pargate/pushstore"
 	"pargate/pushstore/storetest"
 	"pargate/test/harness"
 	"pargate/test/upstream"
@@ -122,7 +123,7 @@ func TestDPoPAtThePush(t *testing.T) {
 			if got := arrives(t, g, "web", pushOf(t, g, harness.Form("dpop_jkt", right).Encode(), asWeb)); got.Get("dpop_jkt") != right {
 				t.Errorf("%v", got)
 			}
-			for _, wrong := range []string{right[1:], right + "A", right + "=", right[:42] + "+", right[:42] + "\n", right[:42] + "B", "x"} {
+			for _, wrong := range []string{right[1:], right + "A", right + "=", right + "\n", right + "\r\n", right[:42] + "+", right[:42] + "\n", right[:42] + "B", "x"} {
 				res := pushOf(t, g, harness.Form("dpop_jkt", wrong).Encode(), asWeb)
 				wantPushError(t, res, 400, "invalid_request")
 				wantDescription(t, res, "dpop_jkt is not the SHA-256 thumbprint of a key, in 43 characters of base64url")
@@ -153,6 +154,20 @@ func TestDPoPAtThePush(t *testing.T) {
 			}})
 			if got := arrives(t, g, "web", pushOf(t, g, harness.Form().Encode(), asWeb, withProof(prove(g)))); got.Get("dpop_jkt") != keyDPoP.Thumbprint() {
 				t.Errorf("%v", got)
+			}
+		}},
+		{"of two lists of algorithms the first document's counts", func(t *testing.T) {
+			lists := []string{`,"dpop_signing_alg_values_supported":["PS256"]`, `,"dpop_signing_alg_values_supported":["ES256"]`}
+			for i, want := range []string{"the DPoP proof has an alg that is not taken here; use PS256", ""} {
+				g := harness.Start(t, harness.Setup{Upstream: func(r *upstream.Recorder) {
+					r.Metadata = map[string]string{oidcPath: r.Document(lists[i]), oauthPath: r.Document(lists[1-i])}
+				}})
+				res := pushOf(t, g, harness.Form().Encode(), asWeb, withProof(prove(g)))
+				if want != "" {
+					wantProofError(t, lists[i], res, want)
+				} else if res.Status != 201 {
+					t.Errorf("%s: %d %s", lists[i], res.Status, res.Body)
+				}
 			}
 		}},
 		{"the algorithms are those that the upstream and the gateway take", func(t *testing.T) {
@@ -252,6 +267,43 @@ func TestDPoPAtThePush(t *testing.T) {
 			// Each client has marks of its own: what one does uses up nothing of another's.
 			if res := pushOf(t, g, harness.Form("client_id", "post", "client_secret", "p0st").Encode(), proof); res.Status != 201 {
 				t.Errorf("by another client: %d %s", res.Status, res.Body)
+			}
+		}},
+		{"a proof's use is remembered as long as it is taken", func(t *testing.T) {
+			clock := newClock()
+			g := startDPoP(t, harness.Setup{
+				Store:   pushstore.NewMemory(pushstore.MemoryOptions{Now: clock.Now}),
+				Options: func(o *proxy.Options) { o.Now = clock.Now },
+			})
+			form := harness.Form().Encode()
+			proof := withProof(keyDPoP.Prove(harness.ProofClaims(g.URL+"/par", clock.Now().Add(30*time.Second))))
+			created(t, pushOf(t, g, form, asWeb, proof))
+			for _, later := range []time.Duration{49 * time.Second, 31 * time.Second, 19 * time.Second} { // to 49 s, 80 s and 99 s
+				clock.advance(later)
+				wantProofError(t, clock.Now().String(), pushOf(t, g, form, asWeb, proof), usedBefore)
+			}
+			clock.advance(2 * time.Second)
+			wantProofError(t, "over", pushOf(t, g, form, asWeb, proof), "the DPoP proof has an iat that is more than 60 seconds old; make a proof for each request")
+		}},
+		{"a push that is not stored says what it needs anew", func(t *testing.T) {
+			store := &brokenStore{Store: memory()}
+			g := startDPoP(t, harness.Setup{Clients: authClients, Store: store})
+			store.broken.Store(true)
+			plain, secret := func(*http.Request) {}, harness.Form("client_id", "cp", "client_secret", "cp-s3cret")
+			for _, c := range []struct {
+				form  url.Values
+				proof func(*http.Request)
+				want  string
+			}{
+				{secret, plain, ""},
+				{secret, withProof(prove(g)), ", with a new DPoP proof"},
+				{asserted(keyCJ, "cj", g.URL), plain, ", with a new client_assertion"},
+				{asserted(keyHS, "ch", g.URL), plain, ", with a new client_assertion"},
+				{asserted(keyCJ, "cj", g.URL), withProof(prove(g)), ", with a new client_assertion and a new DPoP proof"},
+			} {
+				res := pushOf(t, g, c.form.Encode(), c.proof)
+				wantPushError(t, res, 503, "temporarily_unavailable")
+				wantDescription(t, res, "the request could not be stored; push it again"+c.want)
 			}
 		}},
 		{"an unknown client hears nothing of its proof", func(t *testing.T) {

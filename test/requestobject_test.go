@@ -228,7 +228,7 @@ func TestRequestObjectsInAPush(t *testing.T) {
 				"claims", `{"id_token":{"acr":{"essential":true}}}`, "authorization_details", `[{"type":"a"}]`)
 			want["resource"] = []string{"https://a.example", "https://b.example"}
 			wantRequest(t, g, want)
-			wantObjectError(t, pushObject(t, g, "must", objectOf(g, "must", "scope", []string{"openid"})), "has an object or an array in a claim that is a text")
+			wantObjectError(t, pushObject(t, g, "must", objectOf(g, "must", "scope", []string{"openid"})), "has an object or an array in a claim that must be a string")
 		}},
 		{"what is in an object is validated as any push is", func(t *testing.T) {
 			g := harness.Start(t, withObjects(harness.Setup{}))
@@ -483,6 +483,34 @@ func TestRequestObjectsAtTheAuthorizationEndpoint(t *testing.T) {
 			wantPage(t, g, b.Post(t, byValue("signs", object), "request="+object), 400, "invalid_request")
 			wantPage(t, g, b.Get(t, byValue("signs", object)+"&Request="+object), 400, "invalid_request")
 			wantUntouched(t, g)
+		}},
+		{"an object under a name that servers may take for request is none", func(t *testing.T) {
+			g := harness.Start(t, withObjects(harness.Setup{Upstream: anythingAtTheEndpoint}))
+			b := harness.NewBrowser(g.URL)
+			for _, name := range []string{"Request", "REQUEST", "request[]", "request ", "%52equest"} {
+				query := "client_id=signs&" + name + "=" + objectOf(g, "signs")
+				if name == "request " {
+					query = strings.ReplaceAll(query, " ", "+")
+				}
+				wantPage(t, g, b.Get(t, "/authorize?"+query), 400, "invalid_request")
+				wantPage(t, g, b.Post(t, "/authorize", query), 400, "invalid_request")
+			}
+			wantUntouched(t, g)
+		}},
+		{"only GET and POST open an object", func(t *testing.T) {
+			store := &puttingStore{Store: memory()}
+			g := harness.Start(t, harness.Setup{Upstream: anythingAtTheEndpoint, Store: store,
+				Clients: `[{"client_id": "signs", "client_secret": "s", "jwks": ` + harness.KeySet(keyCJ) + `}]`})
+			target := byValue("signs", objectOf(g, "signs"))
+			for _, method := range []string{"PUT", "PATCH", "DELETE", "OPTIONS"} {
+				res := harness.NewBrowser(g.URL).Do(t, method, target, nil)
+				if last := g.Upstream.Last(); res.Status != 200 || last.Method != method || last.Target != target {
+					t.Errorf("%s: %d, the upstream got %s %s", method, res.Status, last.Method, last.Target)
+				}
+			}
+			if n := store.puts.Load(); n > 0 {
+				t.Errorf("%d stored", n)
+			}
 		}},
 		{"114 who must sign gets nothing through unsigned, on any way", func(t *testing.T) {
 			g := harness.Start(t, withObjects(harness.Setup{Upstream: anythingAtTheEndpoint}))

@@ -2,6 +2,7 @@ package jwt_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,7 +43,26 @@ func TestNestingIsBounded(t *testing.T) {
 	}
 }
 
-func TestHalfOfASurrogatePairIsRefusedAtAnyDepth(t *testing.T) {
+func TestBracketsAndCommasInAStringCountForNothing(t *testing.T) {
+	t.Parallel()
+	deep, many := strings.Repeat("[", 33), strings.Repeat(",", 200)
+	for _, text := range []string{deep, `\"` + deep, `\\\"` + deep, many, `\"` + many, `\\\"` + many} {
+		if _, err := jwt.Parse(es256.SignText(`{"a":"`+text+`","b":"c"}`), kind); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	values := `[1` + strings.Repeat(",1", 100) + `]`
+	nested := strings.Repeat("[", 32) + strings.Repeat("]", 32) // in an object
+	for _, before := range []string{`\"`, `\\`, `\\\"`, `\"\"`, `\"\"\"`} {
+		for value, want := range map[string]string{nested: "has claims that are nested more than 32 times", values: "has claims that are more than 100 values"} {
+			if _, err := jwt.Parse(es256.SignText(`{"a":"`+before+`","b":`+value+`}`), kind); err == nil || err.Error() != want {
+				t.Errorf("behind %s: %v, want that it %s", before, err, want)
+			}
+		}
+	}
+}
+
+func TestAnUnpairedSurrogateIsRefusedAtAnyDepth(t *testing.T) {
 	t.Parallel()
 	for text, right := range map[string]bool{
 		`\ud83d\ude00`: true, `\ud83d\uDE00\ud83d\ude00`: true, `\\ud83d`: true, `\\\\ud83d`: true, `\ufffd\ue000\ud7ff`: true, `\"\\u`: true,
@@ -89,6 +109,58 @@ func TestEitherNameOfEdDSAVerifies(t *testing.T) {
 		}
 		if found := token.Candidates(keys); len(found) != 1 || !token.VerifiedBy(found[0].Public) || token.Algorithm != "EdDSA" {
 			t.Errorf("%s: not verified by its key", alg)
+		}
+	}
+}
+
+// To verify a signature costs more than to make up a token without a kid.
+func TestATokenIsTriedWithEightKeysAtMost(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"", "k1"} { // the keys' kid, and that of the token
+		var signers []*harness.Signer
+		for range 9 {
+			signers = append(signers, harness.NewSigner("ES256", name))
+		}
+		keys, problems, err := jwt.ParseKeys([]byte(harness.KeySet(signers...)))
+		if err != nil || problems != nil || len(keys) != 9 {
+			t.Fatal(keys, problems, err)
+		}
+		for i, signer := range signers {
+			for what, token := range map[string]string{"its kid": signer.Sign(map[string]any{}), "no kid": signer.Sign(map[string]any{}, "kid", nil)} {
+				parsed, err := jwt.Parse(token, kind)
+				if err != nil {
+					t.Fatal(err)
+				}
+				tried := parsed.Candidates(keys)
+				verified := slices.ContainsFunc(tried, func(k jwt.Key) bool { return parsed.VerifiedBy(k.Public) })
+				if len(tried) != 8 || verified != (i < 8) {
+					t.Errorf("kid %q, key %d, %s: tried with %d keys, verified: %t", name, i+1, what, len(tried), verified)
+				}
+			}
+		}
+	}
+}
+
+// One such member is enough to have given the key away, or to make another reader take it for a private one.
+func TestAKeyWithAPrivateMemberIsRefused(t *testing.T) {
+	t.Parallel()
+	inHeader := jwt.Kind{Types: []string{"dpop+jwt"}, Key: true, Most: 100}
+	for _, signer := range []*harness.Signer{es256, ed, harness.NewSigner("PS256", "k3")} {
+		if _, err := jwt.Parse(signer.Prove(map[string]any{}), inHeader); err != nil {
+			t.Errorf("%s: %v", signer.Algorithm, err)
+		}
+		for _, member := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"} {
+			for _, value := range []any{"AQAB", "", []any{}, json.RawMessage("null")} {
+				private := signer.JWK(member, value)
+				keys, problems, err := jwt.ParseKeys([]byte(`{"keys":[` + private + `]}`))
+				if err != nil || len(keys) > 0 || !slices.Equal(problems, []string{"has a key 1 that is private; take it out, and do not use it any more"}) {
+					t.Errorf("%s with %s %v: %v, %v, %v", signer.Algorithm, member, value, keys, problems, err)
+				}
+				_, err = jwt.Parse(signer.Prove(map[string]any{}, "jwk", json.RawMessage(private)), inHeader)
+				if err == nil || err.Error() != "has a private key in its header; send the public one, and do not use this key any more" {
+					t.Errorf("%s with %s %v in the header: %v", signer.Algorithm, member, value, err)
+				}
+			}
 		}
 	}
 }
