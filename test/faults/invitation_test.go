@@ -5,52 +5,82 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
+	"testing"
+
+	"pargate/pushstore"
 )
 
-// invitation is a request that was pushed, with what a browser needs to open it.
+// invitation is a request that was pushed.
 type invitation struct {
 	state      string
 	requestURI string
-	cookie     string // that the gateway gave to the first who came
 }
 
-// push pushes a request with that state. Without an error the answer is 201, or 503 with a time to come again.
-func (c *caller) push(state string) (uri string, err error) {
+// push pushes a request with that state. Without an error it was acknowledged, or told to come again (false).
+func (c *caller) push(state string) (invitation, bool, error) {
 	a, err := c.do(pushOf(state))
 	switch {
 	case err != nil || a.busy():
-		return "", err
+		return invitation{}, false, err
 	case a.status != 201 || a.requestURI() == "":
-		return "", fmt.Errorf("push: %s", a)
+		return invitation{}, false, fmt.Errorf("push of %s: %s", state, a)
 	}
-	return a.requestURI(), nil
+	return invitation{state, a.requestURI()}, true, nil
 }
 
-// visit comes for the first time with a reference, and gets a cookie for it.
-func (c *caller) visit(state, requestURI string) (invitation, answer, error) {
-	a, err := c.do(get(strings.TrimSuffix(link(requestURI), "&pargate=1"), "first", ""))
-	return invitation{state, requestURI, a.cookie}, a, err
+// openAs is the request of a browser that has its cookie already.
+func (i invitation) openAs(b browser) string {
+	return get(link(i.requestURI), b.name, b.cookieOf(i))
 }
 
-// cookieOf is the cookie that the gateway would have given to another browser: with another secret.
-func (i invitation) cookieOf(secret string) string {
-	name, value, _ := strings.Cut(i.cookie, "=")
-	parts := strings.Split(value, ".")
-	if len(parts) != 5 {
-		panic("the flow cookie has another form: " + i.cookie)
+// browser is one of many that come with the same reference.
+type browser struct {
+	name   string // by which the judge knows it
+	secret string // by which the gateways do
+	form   cookieForm
+}
+
+// cookieForm is the cookie of some browser for some reference, as a gateway has given it. Others have it with another
+// secret and another reference: a browser gets a cookie for the asking, so that a test need not ask each time.
+type cookieForm string
+
+// learnForm comes for the first time with a reference, as a browser does, and returns the cookie that it gets.
+func learnForm(t *testing.T, addr string) cookieForm {
+	t.Helper()
+	c := &caller{addr: addr}
+	defer c.close()
+	var form cookieForm
+	within(t, "a cookie", func() bool {
+		i, ok, err := c.push("first")
+		if !ok {
+			return err != nil
+		}
+		a, err := c.do(get(strings.TrimSuffix(link(i.requestURI), "&pargate=1"), "first", ""))
+		if err == nil && a.status == 303 && len(strings.Split(a.cookie, ".")) == 5 {
+			form = cookieForm(a.cookie)
+			return true
+		}
+		return err != nil || !a.busy()
+	})
+	if form == "" {
+		t.Fatal("the first visit gets no cookie of the form that this test knows")
 	}
-	parts[3] = secret
-	return name + "=" + strings.Join(parts, ".")
+	return form
 }
 
-// newSecret is the secret of one more browser.
-func newSecret() string {
+// newBrowser is one more browser.
+func (f cookieForm) newBrowser(name string) browser {
 	var secret [16]byte
 	rand.Read(secret[:])
-	return base64.RawURLEncoding.EncodeToString(secret[:])
+	return browser{name, base64.RawURLEncoding.EncodeToString(secret[:]), f}
 }
 
-// openAs is the request of one browser, which has its cookie already.
-func (i invitation) openAs(browser, secret string) string {
-	return get(link(i.requestURI), browser, i.cookieOf(secret))
+// cookieOf is the browser's cookie for i.
+func (b browser) cookieOf(i invitation) string {
+	name, value, _ := strings.Cut(string(b.form), "=")
+	ref, _ := pushstore.ParseReference(i.requestURI[strings.LastIndexByte(i.requestURI, ':')+1:])
+	digest := pushstore.Digest(ref)
+	parts := strings.Split(value, ".")
+	parts[2], parts[3] = string(ref), b.secret
+	return name[:len(name)-len(digest)] + digest + "=" + strings.Join(parts, ".")
 }

@@ -26,7 +26,7 @@ func TestOneBrowserOpensARequestURI(t *testing.T) {
 	gateways := startGateways(t, 3, up, "REDIS_URL="+redis.URL())
 	began := time.Now()
 
-	c := &contest{t: t, addrs: addresses(gateways), tries: make(chan try, 2*atOnce)}
+	c := &contest{t: t, addrs: addresses(gateways), form: learnForm(t, gateways[0].addr), tries: make(chan try, 2*atOnce)}
 	invitations := c.invite(attempts / browsersEach)
 	var trying sync.WaitGroup
 	for range atOnce {
@@ -62,6 +62,7 @@ func TestOneBrowserOpensARequestURI(t *testing.T) {
 type contest struct {
 	t     *testing.T
 	addrs []string
+	form  cookieForm
 	tries chan try
 
 	made, won, again            atomic.Int64
@@ -98,22 +99,12 @@ func (c *contest) invite(n int) <-chan invitation {
 
 func (c *contest) inviteOne(at *caller, state string) (invitation, bool) {
 	for range maxAgain {
-		uri, err := at.push(state)
-		if err != nil {
-			c.t.Error(err)
-			return invitation{}, false
-		}
-		if uri == "" {
-			time.Sleep(againAfter)
-			continue
-		}
-		i, a, err := at.visit(state, uri)
-		switch {
-		case err == nil && a.status == 303:
-			return i, true
-		case err != nil || !a.busy():
-			c.t.Errorf("first visit: %v %s", err, a)
-			return invitation{}, false
+		i, ok, err := at.push(state)
+		if ok || err != nil {
+			if err != nil {
+				c.t.Error(err)
+			}
+			return i, ok
 		}
 		time.Sleep(againAfter)
 	}
@@ -131,9 +122,9 @@ func (c *contest) attempt() {
 	at := callers(c.addrs)
 	defer closeAll(at)
 	for x := range c.tries {
-		secret, browser := newSecret(), fmt.Sprint(x.browser)
+		b := c.form.newBrowser(fmt.Sprint(x.browser))
 		for tries := 1; ; tries++ {
-			a, err := at[x.browser%len(at)].do(x.openAs(browser, secret))
+			a, err := at[x.browser%len(at)].do(x.openAs(b))
 			if err == nil && a.busy() && tries < maxAgain {
 				c.again.Add(1)
 				time.Sleep(againAfter)
@@ -143,9 +134,9 @@ func (c *contest) attempt() {
 			switch {
 			case err == nil && a.atLogin():
 				c.won.Add(1)
-				c.finish(at, x.invitation, browser, secret)
+				c.finish(at, x.invitation, b)
 			case err != nil || !a.dead():
-				c.t.Errorf("%s by %s: %v %s", x.state, browser, err, a)
+				c.t.Errorf("%s by %s: %v %s", x.state, b.name, err, a)
 			}
 			break
 		}
@@ -153,8 +144,8 @@ func (c *contest) attempt() {
 }
 
 // finish asks for the authorization response at every gateway at once.
-func (c *contest) finish(at []*caller, i invitation, browser, secret string) {
-	request := get("/login/done?id="+i.state, browser, i.cookieOf(secret))
+func (c *contest) finish(at []*caller, i invitation, b browser) {
+	request := get("/login/done?id="+i.state, b.name, b.cookieOf(i))
 	responses, troubled := 0, false
 	for _, one := range at {
 		if err := one.send(request); err != nil {
