@@ -17,3 +17,7 @@ func Of(full int) int {
 	}
 	return max(1, full/100)
 }
+
+// Full reports whether there is to be all. Promises about time are checked then alone: at other times the machine may have
+// other things to do.
+func Full() bool { return os.Getenv(Variable) == "full" }

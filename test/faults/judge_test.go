@@ -25,6 +25,7 @@ type judge struct {
 
 	unpushed atomic.Int64 // authorization requests that nobody has pushed
 	stalled  atomic.Bool  // the authorization endpoint answers nothing
+	waiting  atomic.Int64 // for it
 	released chan struct{}
 }
 
@@ -63,6 +64,8 @@ func (j *judge) metadata(w http.ResponseWriter, _ *http.Request) {
 // authorize sends the browser to the login.
 func (j *judge) authorize(w http.ResponseWriter, r *http.Request) {
 	if j.stalled.Load() {
+		j.waiting.Add(1)
+		defer j.waiting.Add(-1)
 		select {
 		case <-j.released:
 		case <-r.Context().Done():

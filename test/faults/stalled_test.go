@@ -1,0 +1,227 @@
+package faults
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"pargate/test/count"
+	"pargate/test/redisserver"
+)
+
+const (
+	burst        = 500             // pushes at once
+	pushAnswered = time.Second     // the promise, when Redis has stalled
+	generously   = 5 * time.Second // the same on a machine that has other things to do
+	ratio        = 1.2             // of the times of what has nothing to do with the fault, with it and without
+)
+
+func answeredWithin() time.Duration {
+	if count.Full() {
+		return pushAnswered
+	}
+	return generously
+}
+
+// Redis has stalled: however many push at once are told within a second that they should come again, and pages pass as ever.
+func TestAStalledRedisIsToldWithinASecond(t *testing.T) {
+	up := startJudge(t)
+	redis := redisserver.Start(t)
+	g := startGateways(t, 1, up, "REDIS_URL="+redis.URL())[0]
+	defer redis.Resume()
+
+	pushers := make([]*caller, burst)
+	for i := range pushers {
+		pushers[i] = &caller{addr: g.addr}
+	}
+	defer closeAll(pushers)
+	push := func(what string) (well, busy int64, longest time.Duration) {
+		times := &timing{}
+		var wells, busies atomic.Int64
+		var pushing sync.WaitGroup
+		for i, at := range pushers {
+			pushing.Go(func() {
+				began := time.Now()
+				_, ok, err := at.push(fmt.Sprint(what, "-", i))
+				times.add(time.Since(began))
+				switch {
+				case err != nil:
+					t.Errorf("%s: %v", what, err)
+				case ok:
+					wells.Add(1)
+				default:
+					busies.Add(1)
+				}
+			})
+		}
+		pushing.Wait()
+		return wells.Load(), busies.Load(), times.at(1)
+	}
+	for range 5 { // whatever it takes to have all connections
+		push("before")
+	}
+	well, busy, longest := push("before")
+	t.Logf("before: %d of %d pushes at once are stored, within %v", well, burst, longest)
+	if count.Full() && busy > 0 {
+		t.Errorf("%d pushes are not stored by a Redis that is well", busy)
+	}
+
+	// The first find connections that seem to be good, the next ones none.
+	redis.Stall()
+	for round := range 3 {
+		well, busy, longest := push(fmt.Sprint("stalled-", round))
+		t.Logf("stalled: %d of %d pushes at once are told to come again, within %v", busy, burst, longest)
+		if well > 0 || busy != burst || longest > answeredWithin() {
+			t.Errorf("%d pushes are stored, %d told to come again, within %v", well, busy, longest)
+		}
+	}
+	redis.Resume()
+	within(t, "a push", func() bool { _, ok, err := pushers[0].push("after"); return ok && err == nil })
+
+	n := compareTimes(t, g.addr, redis.Stall, redis.Resume)
+	if n.pages.wrong+n.pagesFault.wrong+n.pushes.wrong > 0 || n.pushesFault.right > 0 {
+		t.Errorf("with a Redis that is well: %s; stalled: %s", n.well(), n.fault())
+	}
+	if longest := n.pushesFault.longest; longest > answeredWithin() {
+		t.Errorf("a push is answered after %v", longest)
+	}
+	t.Logf("pages pass in %v at most for 99 of 100, and in %v with Redis stalled: %.2f times", n.pages.p99, n.pagesFault.p99, n.pagesRatio())
+	if count.Full() && n.pagesRatio() > ratio {
+		t.Errorf("pages take %.2f times as long", n.pagesRatio())
+	}
+}
+
+// The authorization endpoint has stalled, and two hundred browsers wait for it. Pushes and pages go on.
+func TestAStalledUpstreamIsNotFeltByPushes(t *testing.T) {
+	up := startJudge(t)
+	redis := redisserver.Start(t)
+	g := startGateways(t, 1, up, "REDIS_URL="+redis.URL())[0]
+	form := learnForm(t, g.addr)
+	var waiting []*caller
+	stall := func() {
+		up.stalled.Store(true)
+		for n := range 200 {
+			at := &caller{addr: g.addr}
+			i, ok, err := at.push(fmt.Sprint("waits-", len(waiting)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !ok {
+				continue
+			}
+			if err := at.send(i.openAs(form.newBrowser(fmt.Sprint(n)))); err != nil {
+				t.Fatal(err)
+			}
+			waiting = append(waiting, at)
+		}
+		within(t, "the browsers", func() bool { return up.waiting.Load() >= 190 })
+	}
+	resume := func() {
+		closeAll(waiting)
+		waiting = nil
+		up.stalled.Store(false)
+		within(t, "the browsers to leave", func() bool { return up.waiting.Load() == 0 })
+	}
+	defer resume()
+	n := compareTimes(t, g.addr, stall, resume)
+	if n.pages.wrong+n.pagesFault.wrong+n.pushes.wrong+n.pushesFault.wrong > 0 {
+		t.Errorf("with an upstream that is well: %s; stalled: %s", n.well(), n.fault())
+	}
+	t.Logf("pushes are answered in %v at most for 99 of 100, and in %v with the upstream stalled; pages in %v and %v",
+		n.pushes.p99, n.pushesFault.p99, n.pages.p99, n.pagesFault.p99)
+	if longest := n.pushesFault.longest; longest > answeredWithin() {
+		t.Errorf("a push is answered after %v", longest)
+	}
+	if p := n.pushesFault.p99; count.Full() && p > 50*time.Millisecond {
+		t.Errorf("99 of 100 pushes take up to %v", p)
+	}
+}
+
+// windows are how often the times with and without a fault are taken, in turn, of one second each.
+const windows = 20
+
+// times are the medians over windows of what is seen in one.
+type times struct {
+	p99, longest time.Duration
+	right, wrong int64 // answers in all
+}
+
+type comparison struct{ pages, pushes, pagesFault, pushesFault times }
+
+func (c comparison) pagesRatio() float64 { return float64(c.pagesFault.p99) / float64(c.pages.p99) }
+
+func (c comparison) well() string {
+	return fmt.Sprintf("%d pages, %d wrong; %d pushes, %d wrong", c.pages.right, c.pages.wrong, c.pushes.right, c.pushes.wrong)
+}
+
+func (c comparison) fault() string {
+	return fmt.Sprintf("%d pages, %d wrong; %d pushes, %d wrong", c.pagesFault.right, c.pagesFault.wrong, c.pushesFault.right, c.pushesFault.wrong)
+}
+
+// compareTimes asks for pages and pushes at a steady rate, with the fault and without it in turn.
+func compareTimes(t *testing.T, addr string, begin, end func()) (c comparison) {
+	t.Helper()
+	var pages, pushes, pagesFault, pushesFault []times
+	for range count.Of(windows) {
+		a, b := oneWindow(t, addr)
+		pages, pushes = append(pages, a), append(pushes, b)
+		begin()
+		a, b = oneWindow(t, addr)
+		pagesFault, pushesFault = append(pagesFault, a), append(pushesFault, b)
+		end()
+		within(t, "a push after the fault", func() bool {
+			at := &caller{addr: addr}
+			defer at.close()
+			_, ok, err := at.push("after")
+			return ok && err == nil
+		})
+	}
+	return comparison{overall(pages), overall(pushes), overall(pagesFault), overall(pushesFault)}
+}
+
+// overall is the median of the shares, the longest of all, and the sum of the answers.
+func overall(all []times) (o times) {
+	var p99 []time.Duration
+	for _, w := range all {
+		p99 = append(p99, w.p99)
+		o.longest = max(o.longest, w.longest)
+		o.right += w.right
+		o.wrong += w.wrong
+	}
+	slices.Sort(p99)
+	o.p99 = p99[len(p99)/2]
+	return o
+}
+
+func oneWindow(t *testing.T, addr string) (pages, pushes times) {
+	quit := make(chan struct{})
+	timer := time.AfterFunc(time.Second, func() { close(quit) })
+	defer timer.Stop()
+	var ofPages, ofPushes timing
+	var n [4]atomic.Int64
+	steadily(quit, 300, addr, func(at *caller, k int, due time.Time) {
+		var a answer
+		var err error
+		which, l, right := 0, &ofPages, false
+		if k%3 == 0 {
+			a, err = at.do(pushOf(fmt.Sprint("state-", k)))
+			which, l, right = 2, &ofPushes, a.status == 201
+		} else {
+			a, err = at.do(get("/page", "someone", ""))
+			right = a.status == 200
+		}
+		l.add(time.Since(due))
+		switch {
+		case err != nil || !right && !a.busy():
+			t.Errorf("%v %s", err, a)
+		case right:
+			n[which].Add(1)
+		default:
+			n[which+1].Add(1)
+		}
+	})
+	return times{ofPages.at(0.99), ofPages.at(1), n[0].Load(), n[1].Load()}, times{ofPushes.at(0.99), ofPushes.at(1), n[2].Load(), n[3].Load()}
+}
