@@ -52,6 +52,7 @@ type failing struct {
 func (f *failing) round(i, pushes int) {
 	t := f.t
 	l := f.startLoad(fmt.Sprintf("round-%d", i))
+	defer l.end()
 	if i%2 == 1 {
 		f.d.loseReplication(f.d.replicas()[i/2%2])
 	}
@@ -84,6 +85,7 @@ type load struct {
 	f    *failing
 	name string
 	quit chan struct{}
+	once sync.Once
 	wg   sync.WaitGroup
 	next atomic.Int64
 
@@ -109,7 +111,7 @@ func (f *failing) startLoad(name string) *load {
 }
 
 func (l *load) end() {
-	close(l.quit)
+	l.once.Do(func() { close(l.quit) })
 	l.wg.Wait()
 }
 
