@@ -37,7 +37,7 @@ func startGateways(t *testing.T, n int, up *judge, environ ...string) []*gateway
 		t.Fatal(err)
 	}
 	environ = append([]string{"UPSTREAM_URL=" + up.url, "CLIENTS_FILE=" + clients, "CLIENT_AUTH=file", "PAR_REQUIRED=true",
-		"PAR_TTL=599s", "RATE_LIMIT=off", "LOG_LEVEL=error", "SHUTDOWN_DELAY=1s"}, environ...)
+		"PAR_TTL=599s", "RATE_LIMIT=off", "LOG_LEVEL=error"}, environ...)
 	var all []*gateway
 	for range n {
 		g := &gateway{addr: fixedAddr(t), admin: fixedAddr(t), environ: environ}

@@ -38,6 +38,7 @@ backend gateways
 	balance roundrobin
 	option httpchk GET /readyz
 	http-check expect status 200
+	timeout check 10s
 	default-server check inter 100ms fall 1 rise 1
 %s`
 
