@@ -83,6 +83,8 @@ func (r *Redis) put(ctx context.Context, p place, _ [32]byte, push string, windo
 	key := r.key(p, "push")
 	// Not NX: a repetition must write, or the WAIT behind it would have nothing to wait for. One that arrives late,
 	// when the request is opened already, makes a key that the claim keeps from being opened.
+	ctx, cancel := r.beforeTakingAway(ctx)
+	defer cancel()
 	err := r.try(ctx, "push", func() error {
 		cmd, short := r.send(ctx, key, r.wait, "set", key, push, "px", milliseconds(window))
 		switch ok, err := cmd.Text(); {
@@ -198,6 +200,8 @@ func (r *Redis) extend(ctx context.Context, step place, _ [32]byte, value string
 func (r *Redis) Mark(ctx context.Context, _, id string, life time.Duration) (first bool, err error) {
 	ctx, cancel := r.begin(ctx)
 	defer cancel()
+	ctx, cancelTries := r.beforeTakingAway(ctx)
+	defer cancelTries()
 	var mine [16]byte // tells this call, sent again, from another call
 	rand.Read(mine[:])
 	keys := []string{r.key(markPlace(id), "mark")}
@@ -269,7 +273,15 @@ func (r *Redis) takeAway(ctx context.Context, undo func(context.Context)) {
 	undo(ctx)
 }
 
-// takeAwayTime comes on top of an operation's time: it keeps the caller waiting.
+// beforeTakingAway is the time of an operation but what takeAway may need of it, because that keeps the caller waiting.
+func (r *Redis) beforeTakingAway(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, bounded := ctx.Deadline()
+	if !r.waits() || !bounded {
+		return ctx, func() {}
+	}
+	return context.WithDeadline(ctx, deadline.Add(-takeAwayTime))
+}
+
 const takeAwayTime = 100 * time.Millisecond
 
 // key is a key at p. The braces put all keys of a place in one slot of a cluster.

@@ -296,3 +296,31 @@ func TestAFailoverLosesNothingThatWasTold(t *testing.T) {
 		t.Errorf("only %d of %d were opened", opened, len(told))
 	}
 }
+
+// TestWhatIsTakenAwayCostsNoFurtherTime: with a Redis that has stalled, a push or a mark that waits for replicas is told
+// within the 800 ms of any other operation, the try to take it away included. The shortest of some, as the machine may
+// have other things to do.
+func TestWhatIsTakenAwayCostsNoFurtherTime(t *testing.T) {
+	t.Parallel()
+	r := startReplicated(t)
+	s := r.impatient(t)
+	r.restore(t, s)
+	r.master.Stall()
+	defer r.master.Resume()
+	for name, operation := range map[string]func() error{
+		"push": func() error { _, err := s.Put(t.Context(), client(1), testRequest(), time.Hour); return err },
+		"mark": func() error { _, err := s.Mark(t.Context(), "id", time.Hour); return err },
+	} {
+		shortest := time.Hour
+		for range 10 {
+			began := time.Now()
+			storetest.WantTrouble(t, name, operation())
+			if shortest = min(shortest, time.Since(began)); shortest < 850*time.Millisecond {
+				break
+			}
+		}
+		if shortest >= 850*time.Millisecond {
+			t.Errorf("%s: %v", name, shortest)
+		}
+	}
+}
