@@ -108,14 +108,6 @@ func (j *judge) opened() int {
 	return len(j.openedBy)
 }
 
-// hasSeen reports whether a browser has come with that request.
-func (j *judge) hasSeen(state string) bool {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	_, known := j.openedBy[state]
-	return known
-}
-
 // wantNoDouble fails the test for every request that two browsers have come with.
 func (j *judge) wantNoDouble(t *testing.T) {
 	t.Helper()

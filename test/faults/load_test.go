@@ -29,12 +29,6 @@ func (l *timing) at(share float64) time.Duration {
 	return sorted[min(len(sorted)-1, int(share*float64(len(sorted))))]
 }
 
-func (l *timing) n() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.times)
-}
-
 // steadily calls do perSecond times a second until quit, whether or not the last calls have returned, and then waits for
 // them. Each call gets a caller of its own while it runs, and when it should have begun, which is what its time counts from.
 func steadily(quit <-chan struct{}, perSecond int, addr string, do func(at *caller, n int, due time.Time)) {
