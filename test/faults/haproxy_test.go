@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// balancer is HAProxy in front of gateways. It asks for their readiness ten times a second, and repeats nothing.
+// balancer is HAProxy in front of gateways. It asks for their readiness, and repeats nothing.
 type balancer struct {
 	addr, stats string
 }
@@ -39,12 +39,12 @@ backend gateways
 	option httpchk GET /readyz
 	http-check expect status 200
 	timeout check 10s
-	default-server check inter 100ms fall 1 rise 1
+	default-server check inter %dms fall 1 rise 1
 %s`
 
-// startBalancer starts HAProxy, which ends with the test. Without HAProxy the test is skipped; where CI is true in the
+// startBalancer starts HAProxy, which asks each gateway that often and ends with the test. Without HAProxy the test is skipped; where CI is true in the
 // environment it fails instead.
-func startBalancer(t *testing.T, gateways []*gateway) *balancer {
+func startBalancer(t *testing.T, gateways []*gateway, every time.Duration) *balancer {
 	t.Helper()
 	program, err := exec.LookPath("haproxy")
 	if err != nil {
@@ -62,7 +62,7 @@ func startBalancer(t *testing.T, gateways []*gateway) *balancer {
 		servers += fmt.Sprintf("\tserver g%d %s port %s\n", i, g.addr, g.admin[strings.LastIndexByte(g.admin, ':')+1:])
 	}
 	file := filepath.Join(t.TempDir(), "haproxy.cfg")
-	if err := os.WriteFile(file, fmt.Appendf(nil, haproxyConfig, b.addr, b.stats, servers), 0o600); err != nil {
+	if err := os.WriteFile(file, fmt.Appendf(nil, haproxyConfig, b.addr, b.stats, every.Milliseconds(), servers), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cmd, out := exec.Command(program, "-db", "-f", file), &tail{}

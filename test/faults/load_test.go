@@ -29,10 +29,17 @@ func (l *timing) at(share float64) time.Duration {
 	return sorted[min(len(sorted)-1, int(share*float64(len(sorted))))]
 }
 
+// mostAtOnce is far more than a machine needs that keeps up, and less than what a gateway or HAProxy refuses.
+const mostAtOnce = 100
+
 // steadily calls do perSecond times a second until quit, whether or not the last calls have returned, and then waits for
-// them. Each call gets a caller of its own while it runs, and when it should have begun, which is what its time counts from.
+// them. Each call gets a caller of its own while it runs, and when it should have begun, which is what its time counts
+// from: a machine that does not keep up is asked less often.
 func steadily(quit <-chan struct{}, perSecond int, addr string, do func(at *caller, n int, due time.Time)) {
-	free := make(chan *caller, 4096)
+	free := make(chan *caller, mostAtOnce)
+	for range mostAtOnce {
+		free <- &caller{addr: addr}
+	}
 	var running sync.WaitGroup
 	began := time.Now()
 	for n := 0; ; n++ {
@@ -40,19 +47,10 @@ func steadily(quit <-chan struct{}, perSecond int, addr string, do func(at *call
 		if !sleepUntil(due, quit) {
 			break
 		}
-		var at *caller
-		select {
-		case at = <-free:
-		default:
-			at = &caller{addr: addr}
-		}
+		at := <-free
 		running.Go(func() {
 			do(at, n, due)
-			select {
-			case free <- at:
-			default:
-				at.close()
-			}
+			free <- at
 		})
 	}
 	running.Wait()

@@ -103,35 +103,62 @@ func (d *deployment) rejoin(t *testing.T, next *node) {
 	d.awaitWell(t)
 }
 
-// awaitWell waits until the replicas have what the master has, and no Sentinel sees anything wrong with them.
+// awaitWell waits until all Sentinels name the same master, its replicas have what it has, and no Sentinel sees anything
+// wrong with them. On a machine with other things to do they may have made yet another one the master, and then need
+// their time to tell the others.
 func (d *deployment) awaitWell(t *testing.T) {
 	t.Helper()
-	c := d.master.server.Client(t)
-	defer c.Close()
-	within(t, "the replicas", func() bool {
-		info := c.Info(context.Background(), "replication").Val()
-		return strings.Contains(info, "role:master") && strings.Count(info, "state=online") == len(d.nodes)-1
-	})
+	trouble := ""
+	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		if trouble = d.trouble(t); trouble == "" {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the servers of Redis are never well: %s", trouble)
+		}
+	}
+}
+
+// trouble is what is wrong with the deployment. It finds out who the master is.
+func (d *deployment) trouble(t *testing.T) string {
+	names := map[string]bool{}
 	for _, s := range d.sentinels {
 		c := s.Client(t)
 		defer c.Close()
-		within(t, "the Sentinels", func() bool {
-			replicas, err := c.Do(context.Background(), "sentinel", "replicas", masterName).Slice()
-			if err != nil || len(replicas) < len(d.nodes)-1 {
-				return false
+		addr, err := c.Do(context.Background(), "sentinel", "get-master-addr-by-name", masterName).StringSlice()
+		if err != nil || len(addr) != 2 {
+			return fmt.Sprintf("a Sentinel names %v: %v", addr, err)
+		}
+		names[net.JoinHostPort(addr[0], addr[1])] = true
+		info := c.Info(context.Background(), "sentinel").Val()
+		if !strings.Contains(info, "status=ok") || !strings.Contains(info, fmt.Sprintf("sentinels=%d", len(d.sentinels))) {
+			return info
+		}
+		replicas, err := c.Do(context.Background(), "sentinel", "replicas", masterName).Slice()
+		well := 0
+		for _, r := range replicas {
+			if text := fmt.Sprint(r); strings.Contains(text, "flags:slave ") && strings.Contains(text, "master-link-status:ok") &&
+				strings.Contains(text, "role-reported:slave") {
+				well++
 			}
-			well := 0
-			for _, r := range replicas {
-				if text := fmt.Sprint(r); strings.Contains(text, "flags:slave ") && strings.Contains(text, "master-link-status:ok") &&
-					strings.Contains(text, "role-reported:slave") {
-					well++
-				}
-			}
-			info := c.Info(context.Background(), "sentinel").Val()
-			return well == len(d.nodes)-1 && strings.Contains(info, "status=ok,address="+d.master.proxy.Addr) &&
-				strings.Contains(info, fmt.Sprintf("sentinels=%d", len(d.sentinels)))
-		})
+		}
+		if well != len(d.nodes)-1 {
+			return fmt.Sprintf("replicas, for a Sentinel: %v %v", replicas, err)
+		}
 	}
+	for _, n := range d.nodes {
+		if len(names) == 1 && names[n.proxy.Addr] {
+			c := n.server.Client(t)
+			defer c.Close()
+			info := c.Info(context.Background(), "replication").Val()
+			if !strings.Contains(info, "role:master") || strings.Count(info, "state=online") != len(d.nodes)-1 {
+				return info
+			}
+			d.master = n
+			return ""
+		}
+	}
+	return fmt.Sprintf("the Sentinels name %v", names)
 }
 
 func (n *node) port() string { return n.server.Port() }
