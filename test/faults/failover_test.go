@@ -13,7 +13,7 @@ import (
 const (
 	failovers     = 20
 	pushesEach    = 5000 // acknowledged, before each failover
-	pushersAtOnce = 12
+	pushersAtOnce = 32
 )
 
 // While one replica hears nothing of its master, or none does, the master is killed under load and Sentinel makes another
