@@ -112,11 +112,6 @@ func (c *contest) inviteOne(at *caller, state string) (invitation, bool) {
 	return invitation{}, false
 }
 
-const (
-	maxAgain   = 100
-	againAfter = 50 * time.Millisecond // not as long as Retry-After says
-)
-
 // attempt takes tries, and makes each at the next gateway.
 func (c *contest) attempt() {
 	at := callers(c.addrs)
