@@ -26,7 +26,10 @@ type node struct {
 	proxy  *faultproxy.Proxy
 }
 
-const masterName = "mymaster"
+const (
+	masterName = "mymaster"
+	downAfter  = 2 * time.Second // a master that is silent for that long is taken for dead
+)
 
 func startDeployment(t *testing.T, replicas, sentinels int) *deployment {
 	t.Helper()
@@ -41,7 +44,7 @@ func startDeployment(t *testing.T, replicas, sentinels int) *deployment {
 		n.follow(t, d.master)
 	}
 	for range sentinels {
-		d.sentinels = append(d.sentinels, redisserver.StartSentinel(t, masterName, d.master.proxy.Addr, sentinels/2+1, time.Second))
+		d.sentinels = append(d.sentinels, redisserver.StartSentinel(t, masterName, d.master.proxy.Addr, sentinels/2+1, downAfter))
 	}
 	d.awaitWell(t)
 	return d
@@ -65,7 +68,8 @@ func (d *deployment) loseReplication(to ...*node) {
 	only := "psync"
 	if len(to) == 1 {
 		// A replica says at which port it is known before it asks for what it has missed.
-		only = fmt.Sprintf("listening-port\r\n$%d\r\n%s\r\n", len(to[0].port()), to[0].port())
+		_, port, _ := net.SplitHostPort(to[0].proxy.Addr)
+		only = fmt.Sprintf("listening-port\r\n$%d\r\n%s\r\n", len(port), port)
 	}
 	d.master.proxy.Only(only)
 	d.master.proxy.BlackHole()
@@ -160,8 +164,6 @@ func (d *deployment) trouble(t *testing.T) string {
 	}
 	return fmt.Sprintf("the Sentinels name %v", names)
 }
-
-func (n *node) port() string { return n.server.Port() }
 
 // announce makes the node tell others the address of its proxy.
 func (n *node) announce(t *testing.T) {

@@ -219,32 +219,38 @@ func overall(all []times) (o times) {
 	return o
 }
 
+// oneWindow asks for 200 pages and makes 50 pushes in a second. They do not share their connections, so that pages do not
+// wait for pushes here.
 func oneWindow(t *testing.T, addr string) (pages, pushes times) {
 	quit := make(chan struct{})
 	timer := time.AfterFunc(time.Second, func() { close(quit) })
 	defer timer.Stop()
-	var ofPages, ofPushes timing
-	var n [4]atomic.Int64
-	steadily(quit, 300, addr, func(at *caller, k int, due time.Time) {
-		var a answer
-		var err error
-		which, l, right := 0, &ofPages, false
-		if k%3 == 0 {
-			a, err = at.do(pushOf(fmt.Sprint("state-", k)))
-			which, l, right = 2, &ofPushes, a.status == 201
-		} else {
-			a, err = at.do(get("/page", "someone", ""))
-			right = a.status == 200
-		}
-		l.add(time.Since(due))
+	var asking sync.WaitGroup
+	asking.Go(func() {
+		pages = timesOf(t, quit, addr, 200, 200, func(int) string { return get("/page", "someone", "") })
+	})
+	asking.Go(func() {
+		pushes = timesOf(t, quit, addr, 50, 201, func(k int) string { return pushOf(fmt.Sprint("state-", k)) })
+	})
+	asking.Wait()
+	return pages, pushes
+}
+
+// timesOf sends a request so many times a second until quit. The answer has that status, or tells to come again.
+func timesOf(t *testing.T, quit <-chan struct{}, addr string, perSecond, status int, request func(k int) string) times {
+	var all timing
+	var right, wrong atomic.Int64
+	steadily(quit, perSecond, addr, func(at *caller, k int, due time.Time) {
+		a, err := at.do(request(k))
+		all.add(time.Since(due))
 		switch {
-		case err != nil || !right && !a.busy():
-			t.Errorf("%v %s", err, a)
-		case right:
-			n[which].Add(1)
+		case err == nil && a.status == status:
+			right.Add(1)
+		case err == nil && a.busy():
+			wrong.Add(1)
 		default:
-			n[which+1].Add(1)
+			t.Errorf("%v %s", err, a)
 		}
 	})
-	return times{ofPages.at(0.99), ofPages.at(1), n[0].Load(), n[1].Load()}, times{ofPushes.at(0.99), ofPushes.at(1), n[2].Load(), n[3].Load()}
+	return times{all.at(0.99), all.at(1), right.Load(), wrong.Load()}
 }
