@@ -69,8 +69,8 @@ var slowKinds = []slowKind{
 	{name: "uploads that do not end", share: 1, begin: saying("POST /page HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"), drip: "1\r\nx\r\n", until: 45 * time.Second, reads: true},
 	{name: "nothing", share: 14, begin: saying(""), until: 15 * time.Second, reads: true},
 	{name: "heads that do not end", share: 30, begin: saying("GET /page HTTP/1.1\r\nHost: x\r\n"), drip: "X: y\r\n", until: 15 * time.Second, reads: true},
-	{name: "pushes that do not end", share: 25, begin: saying("POST /par HTTP/1.1\r\nHost: x\r\n" + asWebClient + "Content-Length: 60000\r\n\r\nclient_id=web&x="), drip: "x", until: 15 * time.Second, reads: true},
-	{name: "bodies that do not end", share: 25, begin: saying("POST /page HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n"), drip: "x", until: 15 * time.Second, reads: true},
+	{name: "pushes that do not end", share: 25, begin: saying("POST /par HTTP/1.1\r\nHost: x\r\n" + asWebClient + "Content-Length: 60000\r\n\r\nclient_id=web&x="), drip: "x", until: 27 * time.Second, reads: true},
+	{name: "bodies that do not end", share: 25, begin: saying("POST /page HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n"), drip: "x", until: 27 * time.Second, reads: true},
 }
 
 // TestSlowConnections opens 15,000 connections that are slow in every way there is, to the program as it is released,
