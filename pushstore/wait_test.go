@@ -309,7 +309,7 @@ func TestWhatIsTakenAwayCostsNoFurtherTime(t *testing.T) {
 	defer r.master.Resume()
 	for name, operation := range map[string]func() error{
 		"push": func() error { _, err := s.Put(t.Context(), client(1), testRequest(), time.Hour); return err },
-		"mark": func() error { _, err := s.Mark(t.Context(), "id", time.Hour); return err },
+		"mark": func() error { _, err := s.Mark(t.Context(), "holder", "id", time.Hour); return err },
 	} {
 		shortest := time.Hour
 		for range 10 {
