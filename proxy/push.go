@@ -35,7 +35,7 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request) error {
 
 	// 3. Read what it asks for: what its request object says, when there is one (RFC 9126 §3).
 	e := exchangeOf(r).endpoints
-	request, err := s.read(r.Context(), e, c, params)
+	request, err := s.readRequest(r.Context(), e, c, params)
 	if err != nil {
 		return err
 	}

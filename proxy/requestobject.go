@@ -25,9 +25,9 @@ type asked struct {
 	expires  time.Time     // of the request object
 }
 
-// read returns the request that an authenticated client pushes. With a request object nothing else counts (RFC 9126 §3):
+// readRequest returns the request that an authenticated client pushes. With a request object nothing else counts (RFC 9126 §3):
 // what stands beside it may repeat it, as some clients do, or may have been added by somebody else.
-func (s *Server) read(ctx context.Context, e *endpoints, c *client.Client, params oauth.Params) (asked, error) {
+func (s *Server) readRequest(ctx context.Context, e *endpoints, c *client.Client, params oauth.Params) (asked, error) {
 	object := params.Get(oauth.ParamRequest)
 	switch {
 	case params.Get(oauth.ParamRequestURI) != "": // a push by reference makes no sense (RFC 9126 §2.1, step 2)
