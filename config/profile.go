@@ -9,7 +9,7 @@ type Effect struct {
 // fapi2 are the effects of ProfileFAPI2: what the FAPI 2.0 Security Profile demands, as far as a gateway can supply it. The
 // rest is up to the authorization server (docs/fapi.md).
 var fapi2 = []Effect{
-	{"audience", "a client assertion is for exactly the issuer, as one text"},
+	{"audience", "a client assertion is for exactly the issuer, as one string"},
 	{"clients", "clients authenticate by private_key_jwt, tls_client_auth or self_signed_tls_client_auth; those with a secret and public ones are refused"},
 	{"algorithms", "what clients sign, assertions, request objects and DPoP proofs, is signed with PS256, ES256 or EdDSA"},
 	{"request objects", "a signed request has iss and nbf, and an exp at most 60m after its nbf"},

@@ -60,8 +60,11 @@ func (i Issuer) resolve(oidc, oauth *document, pol policy) (*endpoints, error) {
 	e.warnings = pol.warnings(e, found...)
 	issuerPath := strings.TrimSuffix(issuer.EscapedPath(), "/")
 	exact, err := i.place(e, issuerPath, found...)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case e.push == "" && pol.requirePAR: // its references are none of ours, so nobody could log in
+		return nil, fmt.Errorf("requests must be pushed to the gateway, but the upstream's own push endpoint has its path, %s; set PAR_PATH to another", e.native)
 	}
 	if pol.patchMetadata && e.native == "" {
 		if err := e.patch(exact, issuerPath, oidc, oauth, pol); err != nil {

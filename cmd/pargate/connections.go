@@ -19,8 +19,9 @@ const maxConnections = 16_384
 // betweenRefusals is how often it is told at most that connections are refused.
 const betweenRefusals = 10 * time.Second
 
-// reserved is how many descriptors are kept for connections to the upstream and to Redis, and for files.
-const reserved = 1024
+// reserved is how many descriptors are kept for connections to the upstream, which a client that reads slowly holds too, for
+// those to Redis, and for files.
+const reserved = 1024 + proxy.MaxUpstreamConnections
 
 // connectionShares are the connections that the process can bear.
 func connectionShares(trusted []netip.Prefix) *proxy.Shares {
