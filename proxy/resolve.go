@@ -154,7 +154,7 @@ func (i Issuer) placePush(e *endpoints, exact map[string]place, issuerPath strin
 	if e.push == "" {
 		e.push = issuerPath + "/par"
 	}
-	if native, err := url.Parse(e.native); err == nil && e.native != "" && i.PushPath == "" && pathOf(native) == e.push {
+	if native, err := url.Parse(e.native); err == nil && e.native != "" && i.PushPath == "" && sameServer(native, e.public) && pathOf(native) == e.push {
 		e.push = "" // the upstream's own keeps its place
 		return nil
 	}
