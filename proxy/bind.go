@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -63,6 +64,8 @@ func (s *Server) readWholeRequest(r *http.Request) (bool, error) {
 	}
 	mediaType := mediaTypeOf(r.Header)
 	switch {
+	case len(r.Header["Content-Type"]) > 1:
+		return false, oauth.UnsupportedMediaType("send one Content-Type")
 	case mediaType == formType && isPlain(r.Header): // whatever it says of its charset
 		if r.ContentLength > maxLoginForm {
 			return false, bodyTooLarge(maxLoginForm)
@@ -76,6 +79,7 @@ func (s *Server) readWholeRequest(r *http.Request) (bool, error) {
 		return isWholeRequest(authorizationNames(r.URL.RawQuery, x.form)), nil
 	case mediaType == "multipart/form-data" && isPlain(r.Header):
 		names, err := peekNames(r)
+		maps.Copy(names, authorizationNames(r.URL.RawQuery))
 		if err == nil && isWholeRequest(names) {
 			err = oauth.UnsupportedMediaType("send a form: " + formType)
 		}

@@ -36,6 +36,8 @@ func (s *Server) bounce(w http.ResponseWriter, r *http.Request, short shortReque
 		// It is this browser's, or will be found not to be.
 	case state != pushstore.Pending:
 		return deadLink(errors.New("the reference is " + stateNames[state]))
+	case isFrame(r) && len(x.liveCookies()) == maxLiveFlows: // other people's pages have frames, and end no login with them
+		return deadLink(errors.New("a frame, and the browser has all the flows that it may have"))
 	default:
 		for _, line := range x.jar.evict(x.flows) {
 			w.Header().Add("Set-Cookie", line)

@@ -2,7 +2,9 @@ package proxy
 
 import (
 	"context"
+	"io"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"pargate/proxy/oauth"
@@ -20,6 +22,10 @@ const (
 	busyRetry       = 2 * time.Second
 )
 
+// maxResponses bounds the responses of the upstream that are on their way. Each holds a connection, and so a descriptor,
+// until it has been read, however slowly a client does that.
+const maxResponses = 2048
+
 // bulkhead bounds how many requests wait for the upstream's answer. A slot is held until the header of the response is
 // there: who reads a long answer slowly holds none. What finds no slot waits for a moment, and is then refused, so
 // that an upstream that has stalled takes neither the memory nor the patience of everybody with it.
@@ -29,6 +35,7 @@ type bulkhead struct {
 	queue    chan struct{}
 	patience time.Duration
 	uploads  chan struct{} // nil: bodies are always there
+	streams  *Shares       // of the responses on their way; nil: they are short
 }
 
 func newBulkhead(next http.RoundTripper, slots, queue int) *bulkhead {
@@ -38,6 +45,12 @@ func newBulkhead(next http.RoundTripper, slots, queue int) *bulkhead {
 // withUploads keeps all but n slots for requests whose body is there already: who sends slowly cannot take them all.
 func (b *bulkhead) withUploads(n int) *bulkhead {
 	b.uploads = make(chan struct{}, n)
+	return b
+}
+
+// withStreams bounds the responses that are on their way, and gives one network at most a quarter.
+func (b *bulkhead) withStreams(most int, free []netip.Prefix) *bulkhead {
+	b.streams = &Shares{Total: most, Each: most / 4, Free: free}
 	return b
 }
 
@@ -55,7 +68,32 @@ func (b *bulkhead) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	defer func() { <-b.slots }()
-	return b.next.RoundTrip(r)
+	if b.streams == nil {
+		return b.next.RoundTrip(r)
+	}
+	giveBack, denied := b.streams.Take(exchangeOf(r).origin.client)
+	if denied != Granted {
+		return nil, upstreamBusy()
+	}
+	res, err := b.next.RoundTrip(r)
+	if err != nil {
+		giveBack()
+		return nil, err
+	}
+	res.Body = &held{res.Body, giveBack}
+	return res, nil
+}
+
+// held is the body of a response on its way.
+type held struct {
+	io.ReadCloser
+	giveBack func()
+}
+
+// Close implements io.Closer.
+func (h *held) Close() error {
+	defer h.giveBack()
+	return h.ReadCloser.Close()
 }
 
 // enter takes a slot, and waits for one if there is room to wait.

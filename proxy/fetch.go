@@ -24,16 +24,37 @@ type document struct {
 	members
 }
 
-// members are the ones that the gateway itself uses (RFC 8414 §2, RFC 9126 §5, RFC 9449 §5.1, RP-Initiated Logout §2.1).
+// members are the ones that the gateway itself uses (RFC 8414 §2, RFC 8705 §5, RFC 9126 §5, RFC 9449
+// §5.1, RP-Initiated Logout §2.1, CIBA §4).
 type members struct {
-	Issuer                string `json:"issuer"`
-	AuthorizationEndpoint string `json:"authorization_endpoint"`
-	TokenEndpoint         string `json:"token_endpoint"`
-	EndSessionEndpoint    string `json:"end_session_endpoint"`
-	RevocationEndpoint    string `json:"revocation_endpoint"`
-	IntrospectionEndpoint string `json:"introspection_endpoint"`
-	PushEndpoint          string `json:"pushed_authorization_request_endpoint"`
-	ProofAlgorithms       names  `json:"dpop_signing_alg_values_supported"`
+	Issuer                string  `json:"issuer"`
+	AuthorizationEndpoint string  `json:"authorization_endpoint"`
+	TokenEndpoint         string  `json:"token_endpoint"`
+	EndSessionEndpoint    string  `json:"end_session_endpoint"`
+	RevocationEndpoint    string  `json:"revocation_endpoint"`
+	IntrospectionEndpoint string  `json:"introspection_endpoint"`
+	PushEndpoint          string  `json:"pushed_authorization_request_endpoint"`
+	ProofAlgorithms       names   `json:"dpop_signing_alg_values_supported"`
+	BackchannelEndpoint   string  `json:"backchannel_authentication_endpoint"`
+	Aliases               aliases `json:"mtls_endpoint_aliases"`
+}
+
+// aliases are the endpoints of clients with a certificate (RFC 8705 §5). A member of another form is none.
+type aliases struct {
+	TokenEndpoint       string
+	BackchannelEndpoint string
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (a *aliases) UnmarshalJSON(raw []byte) error {
+	var known struct {
+		TokenEndpoint       string `json:"token_endpoint"`
+		BackchannelEndpoint string `json:"backchannel_authentication_endpoint"`
+	}
+	if json.Unmarshal(raw, &known) == nil {
+		*a = aliases(known)
+	}
+	return nil
 }
 
 // names are an array of strings. A member of another form is none, and spoils no document.

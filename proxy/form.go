@@ -129,8 +129,11 @@ func isPlain(h http.Header) bool {
 
 // mediaTypeOf returns what a body is, whatever else its type says.
 func mediaTypeOf(h http.Header) string {
-	name, _, _ := strings.Cut(h.Get("Content-Type"), ";")
-	return strings.ToLower(strings.TrimSpace(name))
+	name := strings.TrimLeft(h.Get("Content-Type"), " \t")
+	if i := strings.IndexAny(name, ";, \t"); i >= 0 { // PHP ends it at each of these
+		name = name[:i]
+	}
+	return strings.ToLower(name)
 }
 
 // peekNames returns the names of authorization requests in the beginning of a multipart form, which goes on as it came.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -82,7 +83,7 @@ func (s *Server) signedRequest(w http.ResponseWriter, r *http.Request) (is bool,
 		return true, deadLink(errors.New("a frame, and the browser has all the flows that it may have"))
 	}
 	// Not in the bucket of its pushes, which nobody else can empty.
-	if ok, wait := s.limiter.allow("request objects of "+c.ID, x.origin.network()); !ok {
+	if ok, wait := s.limiter.allow("request objects\x00"+c.ID, x.origin.network()); !ok {
 		return true, oauth.TooManyRequests(wait)
 	}
 	request, err := s.openObject(r.Context(), x.endpoints, c, object)
@@ -112,7 +113,8 @@ const maxUses = 8
 
 // countUse counts one login that an object begins, of all replicas together.
 func (s *Server) countUse(ctx context.Context, party pushstore.Party, object string, expires time.Time) error {
-	digest := sha256.Sum256([]byte(object))
+	// Without the signature, of which there are several texts.
+	digest := sha256.Sum256([]byte(object[:strings.LastIndexByte(object, '.')]))
 	holder := "request objects " + party.Issuer + " " + party.ClientID
 	for n := range maxUses {
 		first, err := s.Store.Mark(ctx, holder, holder+" "+string(digest[:])+strconv.Itoa(n), expires.Sub(s.Now()))

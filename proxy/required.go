@@ -34,13 +34,18 @@ func (s *Server) checkPushed(r *http.Request) error {
 }
 
 // judged returns what of a request decides whether it starts an authorization: on a protected path query and form, elsewhere the
-// query, and a form that makes it a whole request. What cannot be judged does not pass.
+// query, and a short form that makes it a whole request. On a protected path what cannot be judged does not pass. Elsewhere
+// bodies that are not awaited anyway stream, and are not looked into; nor are the forms of token endpoints, of which there may
+// be more than one.
 func (s *Server) judged(r *http.Request) (query, body string, err error) {
 	x := exchangeOf(r)
 	if x.place.protected() {
 		return r.URL.RawQuery + hiddenQuery(x.path), x.form, x.checkForm(r.Header)
 	}
-	if whole, err := s.readWholeRequest(r); err != nil || !whole {
+	if r.ContentLength < 0 || r.ContentLength > maxAwaited {
+		return r.URL.RawQuery, "", nil
+	}
+	if whole, err := s.readWholeRequest(r); err != nil || !whole || occurrences(x.form, "grant_type") > 0 {
 		return r.URL.RawQuery, "", err
 	}
 	return r.URL.RawQuery, x.form, nil

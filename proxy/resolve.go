@@ -115,7 +115,7 @@ func (i Issuer) place(e *endpoints, issuerPath string, found ...*document) (map[
 	exact := map[string]place{}
 	e.authorize, e.authorizeQuery = slices.Clone(i.AuthorizePaths), map[string]string{}
 	for _, doc := range found {
-		for _, endpoint := range []string{doc.TokenEndpoint, doc.EndSessionEndpoint} {
+		for _, endpoint := range []string{doc.TokenEndpoint, doc.EndSessionEndpoint, doc.BackchannelEndpoint, doc.Aliases.TokenEndpoint, doc.Aliases.BackchannelEndpoint} {
 			// One on another host, for mutual TLS say, is not served here.
 			if u, err := e.onPublicHost("endpoint", endpoint); err == nil {
 				exact[pathOf(u)] = atExempt

@@ -58,6 +58,7 @@ type Options struct {
 	DryRun          bool // ask the upstream about a confidential client's push, without a user, and refuse what it would refuse
 
 	TrustedProxies  []netip.Prefix // whose X-Forwarded-For is believed
+	MaxResponses    int            // of the upstream that are on their way at once, a quarter of them to one network; zero means 2048
 	UpstreamTimeout time.Duration  // until the upstream's response headers; zero means 30 s
 	BodyTimeout     time.Duration  // for a body that the gateway itself reads or refuses to arrive; zero means 10 s
 	WriteTimeout    time.Duration  // for a client to take what it is sent at a time, not for all of a response; zero means 30 s
@@ -126,7 +127,7 @@ func New(o Options) (*Server, error) {
 		log:    o.Log,
 	}
 	s.cookieJars = map[string]*cookieJar{"https": newCookieJar(true, o.FlowLifetime, o.Now), "http": newCookieJar(false, o.FlowLifetime, o.Now)}
-	s.proxy = s.newReverseProxy(newBulkhead(transport, forwardSlots, forwardQueue).withUploads(uploadSlots))
+	s.proxy = s.newReverseProxy(newBulkhead(transport, forwardSlots, forwardQueue).withUploads(uploadSlots).withStreams(o.MaxResponses, o.TrustedProxies))
 	return s, nil
 }
 
@@ -166,6 +167,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.WriteTimeout == 0 {
 		o.WriteTimeout = 30 * time.Second
+	}
+	if o.MaxResponses == 0 {
+		o.MaxResponses = maxResponses
 	}
 	if o.Now == nil {
 		o.Now = time.Now

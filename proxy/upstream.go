@@ -41,10 +41,6 @@ type upstream struct {
 	logged string
 }
 
-// MaxUpstreamConnections bounds the connections to the upstream. Each holds a descriptor until its response has been read,
-// however slowly a client does that; beyond, requests wait as for a busy upstream.
-const MaxUpstreamConnections = 2048
-
 // newTransport returns the one transport to the upstream. It goes through no proxy that the environment names,
 // speaks HTTP/1.1, and neither adds nor takes away a compression. Connections that are kept are closed before most
 // servers close theirs, so that a request seldom meets the end of one; an upstream that vanishes without a word is
@@ -64,7 +60,6 @@ func newTransport(timeout time.Duration, roots *x509.CertPool) *http.Transport {
 		TLSHandshakeTimeout:    3 * time.Second,
 		MaxIdleConns:           256,
 		MaxIdleConnsPerHost:    256,
-		MaxConnsPerHost:        MaxUpstreamConnections,
 		IdleConnTimeout:        30 * time.Second,
 		ResponseHeaderTimeout:  timeout,
 		ExpectContinueTimeout:  time.Second,

@@ -1,6 +1,7 @@
 package test
 
 import (
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -96,6 +97,11 @@ func TestAFrameWithObjectsEndsNoLogin(t *testing.T) {
 	if wantPage(t, g, res, 400, "invalid_request_uri"); len(res.Header.Values("Set-Cookie")) > 0 {
 		t.Errorf("a frame sets %v", res.Header.Values("Set-Cookie"))
 	}
+	pushed := created(t, pushOf(t, g, signedForm("signs").Encode(), basic("signs", "s")))
+	res = b.Get(t, "/authorize?client_id=signs&request_uri="+url.QueryEscape(pushed), setHeader("Sec-Fetch-Dest", "iframe"))
+	if wantPage(t, g, res, 400, "invalid_request_uri"); len(res.Header.Values("Set-Cookie")) > 0 {
+		t.Errorf("a frame with a reference sets %v", res.Header.Values("Set-Cookie"))
+	}
 	if res := b.Get(t, byValue("signs", objectOf(g, "signs", "state", "page"))); res.Status != http.StatusSeeOther {
 		t.Errorf("a page: %d", res.Status)
 	}
@@ -159,4 +165,96 @@ func TestTheProfileSendsNoFormOn(t *testing.T) {
 			t.Errorf("%s, without the profile: %d", to, res.Status)
 		}
 	}
+}
+
+// A signature has several texts; what is signed counts.
+func TestAnObjectIsCountedByWhatItSays(t *testing.T) {
+	t.Parallel()
+	g := harness.Start(t, withObjects(harness.Setup{}))
+	claims := requestClaims(g, "signs")
+	for n := range 9 {
+		res := harness.NewBrowser(g.URL).Get(t, byValue("signs", keyCJ.Sign(claims)))
+		if want := map[bool]int{true: http.StatusSeeOther, false: 400}[n < 8]; res.Status != want {
+			t.Errorf("time %d: %d, want %d", n+1, res.Status, want)
+		}
+	}
+}
+
+// Where requests must be pushed, forms on other paths are looked into as far as they are awaited anyway, and token requests
+// are none of ours.
+func TestFormsElsewhereWhereRequestsMustBePushed(t *testing.T) {
+	t.Parallel()
+	g := harness.Start(t, harness.Setup{
+		Options: func(o *proxy.Options) { o.PARRequired = true },
+		Upstream: func(r *upstream.Recorder) {
+			r.Metadata = map[string]string{oidcPath: r.Document(`,"mtls_endpoint_aliases":{"token_endpoint":"` + r.Issuer + `/mtls/token"}`)}
+		},
+	})
+	b := harness.NewBrowser(g.URL)
+	token := "grant_type=authorization_code&code=c&client_id=web&redirect_uri=https%3A%2F%2Fapp.example%2Fcb"
+	for path, form := range map[string]string{
+		"/mtls/token": strings.Replace(token, "grant_type=authorization_code&", "", 1), "/token/": token, "/Token": token, "/realms/other/token": token,
+		"/upload": "client_id=web&response_type=code&x=" + strings.Repeat("x", 2<<20), // the guard on the way out is for that
+	} {
+		if res := b.Post(t, path, form); res.Status != 200 {
+			t.Errorf("%s: %d %s", path, res.Status, res.Body[:min(len(res.Body), 200)])
+		}
+	}
+	whole := "client_id=web&response_type=code"
+	part := func(name, value string) string {
+		return "--b\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + value + "\r\n"
+	}
+	multipart := setHeader("Content-Type", "multipart/form-data; boundary=b")
+	n := len(g.Upstream.Requests())
+	for name, res := range map[string]harness.Response{
+		"a form with a comma behind its type": b.Post(t, "/index.php", whole, setHeader("Content-Type", "application/x-www-form-urlencoded,x")),
+		"a form with a blank behind its type": b.Post(t, "/index.php", whole, setHeader("Content-Type", "application/x-www-form-urlencoded x")),
+		"multipart":                           b.Post(t, "/index.php", part("client_id", "web")+part("response_type", "code")+"--b--\r\n", multipart),
+		"multipart with a query":              b.Post(t, "/index.php?r=authorize&client_id=web", part("response_type", "code")+"--b--\r\n", multipart),
+		"two types": b.Post(t, "/index.php", whole, func(r *http.Request) {
+			r.Header["Content-Type"] = []string{"text/plain", "application/x-www-form-urlencoded"}
+		}),
+	} {
+		if res.Status != 400 && res.Status != 415 {
+			t.Errorf("%s: %d", name, res.Status)
+		}
+	}
+	if got := len(g.Upstream.Requests()); got != n {
+		t.Errorf("the upstream got %d of them", got-n)
+	}
+}
+
+// Who reads slowly holds a connection to the upstream, and not everybody else's.
+func TestSlowReadersLeaveRoom(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	g := harness.Start(t, harness.Setup{
+		Options: func(o *proxy.Options) { o.MaxResponses = 2 },
+		Upstream: func(r *upstream.Recorder) {
+			r.Handlers["/endless"] = func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(http.StatusOK)
+				w.(http.Flusher).Flush()
+				<-release
+			}
+		},
+	})
+	var held []*http.Response
+	for range 2 {
+		res, err := http.Get(g.URL + "/endless")
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, res)
+	}
+	res := harness.NewBrowser(g.URL).Get(t, "/page")
+	if res.Status != 503 || res.Header.Get("Retry-After") == "" {
+		t.Errorf("the third: %d", res.Status)
+	}
+	created(t, pushOf(t, g, harness.Form().Encode(), asWeb))
+	close(release)
+	for _, res := range held {
+		io.Copy(io.Discard, res.Body)
+		res.Body.Close()
+	}
+	harness.WaitFor(t, "room", func() bool { return harness.NewBrowser(g.URL).Get(t, "/page").Status == 200 })
 }

@@ -72,7 +72,7 @@ func build(cfg *config.Config, log *zap.Logger) (*gateway, error) {
 		PatchMetadata: cfg.MetadataPatch, AddIssuer: cfg.ResponseISS != config.ISSOff,
 		Advertise: cfg.ResponseISS == config.ISSAdvertise, ResumeParams: cfg.ResumeParams, AuthorizeByPOST: cfg.UpstreamAuthorizeMethod == config.MethodPost,
 		DryRun:         cfg.UpstreamDryRun,
-		TrustedProxies: cfg.TrustedProxies, UpstreamTimeout: cfg.UpstreamTimeout, UpstreamRoots: roots,
+		TrustedProxies: cfg.TrustedProxies, MaxResponses: maxResponses(), UpstreamTimeout: cfg.UpstreamTimeout, UpstreamRoots: roots,
 	})
 	return g, err
 }

@@ -19,15 +19,17 @@ const maxConnections = 16_384
 // betweenRefusals is how often it is told at most that connections are refused.
 const betweenRefusals = 10 * time.Second
 
-// reserved is how many descriptors are kept for connections to the upstream, which a client that reads slowly holds too, for
-// those to Redis, and for files.
-const reserved = 1024 + proxy.MaxUpstreamConnections
+// reserved is how many descriptors are kept for connections to Redis, and for files.
+const reserved = 512
 
 // connectionShares are the connections that the process can bear.
 func connectionShares(trusted []netip.Prefix) *proxy.Shares {
-	total := min(maxConnections, max(descriptors()-reserved, descriptors()/2))
+	total := min(maxConnections, max(descriptors()-reserved-maxResponses(), descriptors()/4))
 	return &proxy.Shares{Total: total, Each: total / 4, Free: trusted}
 }
+
+// maxResponses is how many connections to the upstream the process can bear. Who reads a response slowly holds one, too.
+func maxResponses() int { return min(2048, descriptors()/4) }
 
 // counting is a listener that ends connections at once for which there is no room.
 type counting struct {

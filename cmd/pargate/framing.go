@@ -96,7 +96,6 @@ const (
 	inChunk
 	afterChunk
 	inTrailer
-	unknownFraming // net/http refuses this message, and ends the connection
 )
 
 // keptOfLine is how much of a line is looked at: more than a length or a transfer coding needs.
@@ -109,6 +108,7 @@ var (
 	errLength     = errors.New("Content-Length is not one number")
 	errTwoLengths = errors.New("more than one of Content-Length and Transfer-Encoding")
 	errOldChunks  = errors.New("Transfer-Encoding in HTTP/1.0")
+	errCoding     = errors.New("Transfer-Encoding is another than chunked")
 	errChunkSize  = errors.New("a chunk has no proper size")
 )
 
@@ -119,8 +119,6 @@ const version10 = "HTTP/1.0"
 func (s *framingScanner) scan(b []byte) (good int, err error) {
 	for i := 0; i < len(b); {
 		switch s.state {
-		case unknownFraming:
-			return len(b), nil
 		case inBody, inChunk:
 			n := min(int64(len(b)-i), s.left)
 			i += int(n)
@@ -250,7 +248,7 @@ func (s *framingScanner) field(line []byte, length int) error {
 			return errOldChunks
 		}
 		if length > keptOfLine || !bytes.EqualFold(value, []byte("chunked")) {
-			s.left = -1
+			return errCoding
 		}
 	}
 	return nil
@@ -261,8 +259,6 @@ func (s *framingScanner) headEnds() error {
 	switch {
 	case s.lengths > 1 || s.lengths == 1 && s.chunked:
 		return errTwoLengths
-	case s.left < 0: // a coding that net/http does not know
-		s.state = unknownFraming
 	case s.chunked:
 		s.state = atChunkSize
 	case s.size > 0:
