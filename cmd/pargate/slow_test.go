@@ -23,7 +23,7 @@ import (
 	"pargate/test/upstream"
 )
 
-// What a process may take, in KiB of resident memory. The promise is DESIGN's for an idle one; a slow connection costs
+// What a process may take, in KiB of resident memory. The first is promised of an idle one; a slow connection costs
 // what its buffers and goroutines do.
 const (
 	maxIdle    = 40 << 10
