@@ -186,9 +186,7 @@ func TestAPushIsAnsweredWhenReplicasHaveIt(t *testing.T) {
 			_, err := g.server.Store.Put(t.Context(), pushstore.Party{ClientID: "web"}, pushstore.Request{}, time.Minute)
 			return err
 		}
-		if err := push(); err != nil {
-			t.Errorf("%s: with a replica: %v", wait, err)
-		}
+		harness.WaitFor(t, "a push with a replica, which may have been away", func() bool { return push() == nil })
 		replica.Stall()
 		if err := push(); (err == nil) != answered {
 			t.Errorf("%s: without a replica: %v", wait, err)
