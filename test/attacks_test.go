@@ -239,8 +239,9 @@ func TestSlowReadersLeaveRoom(t *testing.T) {
 		},
 	})
 	var held []*http.Response
+	slow := http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // nothing of it stays
 	for range 2 {
-		res, err := http.Get(g.URL + "/endless")
+		res, err := slow.Get(g.URL + "/endless")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -218,7 +218,7 @@ func TestALongBodyThatDoesNotGoOnIsBlamedOnWhoStopped(t *testing.T) {
 		t.Parallel()
 		g := inFrontOfTCP(t, func(c net.Conn) {
 			c.(*net.TCPConn).SetReadBuffer(4 << 10)
-			time.Sleep(20 * time.Second) // at the latest when the test ends, the gateway closes its side
+			<-t.Context().Done()
 		}, func(o *proxy.Options) { o.UpstreamTimeout = 500 * time.Millisecond })
 		began := time.Now()
 		body := io.LimitReader(endless{}, 64<<20)
