@@ -28,7 +28,6 @@ tools:
 	@command -v redis-server >/dev/null || .ci/install redis-server
 	@PATH="$$PATH:/usr/sbin" command -v haproxy >/dev/null || .ci/install haproxy
 	@command -v curl >/dev/null || .ci/install curl
-	@command -v haproxy >/dev/null || .ci/install haproxy
 	@command -v node >/dev/null && command -v npm >/dev/null || .ci/install nodejs npm
 	@.ci/npm test/clients clients
 

@@ -36,8 +36,8 @@ func (s *Server) bounce(w http.ResponseWriter, r *http.Request, short shortReque
 		// It is this browser's, or will be found not to be.
 	case state != pushstore.Pending:
 		return deadLink(errors.New("the reference is " + stateNames[state]))
-	case isFrame(r) && len(x.liveCookies()) == maxLiveFlows: // other people's pages have frames, and end no login with them
-		return deadLink(errors.New("a frame, and the browser has all the flows that it may have"))
+	case x.wouldEvict(r):
+		return deadLink(errFrameEvicts)
 	default:
 		for _, line := range x.jar.evict(x.flows) {
 			w.Header().Add("Set-Cookie", line)
@@ -50,6 +50,14 @@ func (s *Server) bounce(w http.ResponseWriter, r *http.Request, short shortReque
 	w.WriteHeader(http.StatusSeeOther)
 	return nil
 }
+
+// wouldEvict reports whether the request is a frame's, for which another flow would have to end: other people's pages have
+// frames, and end no login with them.
+func (x *exchange) wouldEvict(r *http.Request) bool {
+	return isFrame(r) && len(x.liveCookies()) == maxLiveFlows
+}
+
+var errFrameEvicts = errors.New("a frame, and the browser has all the flows that it may have")
 
 var stateNames = map[pushstore.State]string{
 	pushstore.Absent: "unknown or expired", pushstore.Taken: "another browser's", pushstore.Finished: "used",

@@ -79,8 +79,8 @@ func (s *Server) signedRequest(w http.ResponseWriter, r *http.Request) (is bool,
 		return true, deadLink(errNotNavigation)
 	case hasMarker(r.URL.RawQuery):
 		return true, malformed(oauth.InvalidRequest("parameter names that begin with pargate are the gateway's own"))
-	case isFrame(r) && len(x.liveCookies()) == maxLiveFlows: // other people's pages have frames, and end no login with them
-		return true, deadLink(errors.New("a frame, and the browser has all the flows that it may have"))
+	case x.wouldEvict(r): // before anything is stored
+		return true, deadLink(errFrameEvicts)
 	}
 	// Not in the bucket of its pushes, which nobody else can empty.
 	if ok, wait := s.limiter.allow("request objects\x00"+c.ID, x.origin.network()); !ok {

@@ -101,10 +101,7 @@ func (s *Server) checkClientMayNotPush(query, body string) error {
 	if n := occurrences(query, oauth.ParamClientID) + occurrences(body, oauth.ParamClientID); n != 1 {
 		return notPushed(fmt.Errorf("%d client_id, and some clients must push", n))
 	}
-	id, ok := strictValue(query, oauth.ParamClientID)
-	if !ok {
-		id, ok = strictValue(body, oauth.ParamClientID)
-	}
+	id, ok := onlyValue(oauth.ParamClientID, query, body)
 	switch c := s.Clients.Lookup(id); {
 	case !ok:
 		return notPushed(errors.New("client_id is not properly encoded, and some clients must push"))

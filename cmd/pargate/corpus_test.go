@@ -215,10 +215,7 @@ func sendMarked(t *testing.T, address, path, behind string) {
 // startHAProxy starts HAProxy in front of the gateway and returns its address.
 func startHAProxy(t *testing.T, gateway, option string) (address string) {
 	t.Helper()
-	program, err := exec.LookPath("haproxy")
-	if err != nil {
-		t.Skip("haproxy is not installed: skipped (.ci/install haproxy)")
-	}
+	program := harness.HAProxy(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -9,9 +9,9 @@ import (
 	"sync"
 	"time"
 
-	"pargate/proxy/jwt"
-
 	"go.uber.org/zap"
+
+	"pargate/proxy/jwt"
 )
 
 // Bounds on the key sets that clients publish.

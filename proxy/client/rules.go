@@ -48,12 +48,16 @@ func (r Rules) apply(c *authCheck) {
 	if c.Audience == AudienceRFC9126 {
 		c.fail("assertion_audience %s %s, by which an assertion is for the issuer alone; take it out", c.Audience, byProfile)
 	}
-	if c.SigningAlg != "" && jwt.MACBytes(c.SigningAlg) == 0 && !c.broken["token_endpoint_auth_signing_alg"] && !slices.Contains(jwt.FAPI(), c.SigningAlg) {
-		c.fail("token_endpoint_auth_signing_alg %s %s; use %s", c.SigningAlg, byProfile, list(jwt.FAPI()))
-		c.broken["token_endpoint_auth_signing_alg"] = true
+	c.wantFAPI("token_endpoint_auth_signing_alg", c.SigningAlg)
+	c.wantFAPI("request_object_signing_alg", c.ObjectAlg)
+}
+
+// wantFAPI wants the algorithm of a member, if it is there, to be one of the profile's. What is wrong with one of a shared
+// secret is said of its method.
+func (c *authCheck) wantFAPI(member, algorithm string) {
+	if algorithm == "" || jwt.MACBytes(algorithm) > 0 || c.broken[member] || slices.Contains(jwt.FAPI(), algorithm) {
+		return
 	}
-	if c.ObjectAlg != "" && !c.broken["request_object_signing_alg"] && !slices.Contains(jwt.FAPI(), c.ObjectAlg) {
-		c.fail("request_object_signing_alg %s %s; use %s", c.ObjectAlg, byProfile, list(jwt.FAPI()))
-		c.broken["request_object_signing_alg"] = true
-	}
+	c.fail("%s %s %s; use %s", member, algorithm, byProfile, list(jwt.FAPI()))
+	c.broken[member] = true
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pargate/test/harness"
 )
 
 // balancer is HAProxy in front of gateways. It asks for their readiness, and repeats nothing.
@@ -42,20 +44,10 @@ backend gateways
 	default-server check inter %dms fall 1 rise 1
 %s`
 
-// startBalancer starts HAProxy, which asks each gateway that often and ends with the test. Without HAProxy the test is skipped; where CI is true in the
-// environment it fails instead.
+// startBalancer starts HAProxy, which asks each gateway that often and ends with the test.
 func startBalancer(t *testing.T, gateways []*gateway, every time.Duration) *balancer {
 	t.Helper()
-	program, err := exec.LookPath("haproxy")
-	if err != nil {
-		program, err = exec.LookPath("/usr/sbin/haproxy") // not on everybody's PATH
-	}
-	switch {
-	case err != nil && os.Getenv("CI") == "true":
-		t.Fatal("real haproxy: haproxy is not installed")
-	case err != nil:
-		t.Skip("real haproxy: skipped (haproxy is not installed)")
-	}
+	program := harness.HAProxy(t)
 	b := &balancer{addr: fixedAddr(t), stats: fixedAddr(t)}
 	servers := ""
 	for i, g := range gateways {
