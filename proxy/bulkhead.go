@@ -34,17 +34,18 @@ type bulkhead struct {
 	slots    chan struct{}
 	queue    chan struct{}
 	patience time.Duration
-	uploads  chan struct{} // nil: bodies are always there
-	streams  *Shares       // of the responses on their way; nil: they are short
+	uploads  *Shares // of the slots, for bodies that have not arrived; nil: they are always there
+	streams  *Shares // of the responses on their way; nil: they are short
 }
 
 func newBulkhead(next http.RoundTripper, slots, queue int) *bulkhead {
 	return &bulkhead{next: next, slots: make(chan struct{}, slots), queue: make(chan struct{}, queue), patience: forwardPatience}
 }
 
-// withUploads keeps all but n slots for requests whose body is there already: who sends slowly cannot take them all.
-func (b *bulkhead) withUploads(n int) *bulkhead {
-	b.uploads = make(chan struct{}, n)
+// withUploads keeps all but most slots for requests whose body is there already: who sends slowly cannot take them all,
+// and one network at most a quarter of the others'.
+func (b *bulkhead) withUploads(most int, free []netip.Prefix) *bulkhead {
+	b.uploads = &Shares{Total: most, Each: most / 4, Free: free}
 	return b
 }
 
@@ -57,12 +58,11 @@ func (b *bulkhead) withStreams(most int, free []netip.Prefix) *bulkhead {
 // RoundTrip implements http.RoundTripper.
 func (b *bulkhead) RoundTrip(r *http.Request) (*http.Response, error) {
 	if b.uploads != nil && exchangeOf(r).upload != nil {
-		select {
-		case b.uploads <- struct{}{}:
-			defer func() { <-b.uploads }()
-		default:
+		giveBack, denied := b.uploads.Take(exchangeOf(r).origin.client)
+		if denied != Granted {
 			return nil, upstreamBusy()
 		}
+		defer giveBack()
 	}
 	if err := b.enter(r.Context()); err != nil {
 		return nil, err

@@ -127,7 +127,7 @@ func New(o Options) (*Server, error) {
 		log:    o.Log,
 	}
 	s.cookieJars = map[string]*cookieJar{"https": newCookieJar(true, o.FlowLifetime, o.Now), "http": newCookieJar(false, o.FlowLifetime, o.Now)}
-	s.proxy = s.newReverseProxy(newBulkhead(transport, forwardSlots, forwardQueue).withUploads(uploadSlots).withStreams(o.MaxResponses, o.TrustedProxies))
+	s.proxy = s.newReverseProxy(newBulkhead(transport, forwardSlots, forwardQueue).withUploads(uploadSlots, o.TrustedProxies).withStreams(o.MaxResponses, o.TrustedProxies))
 	return s, nil
 }
 

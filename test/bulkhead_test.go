@@ -211,6 +211,34 @@ func TestSlowBodiesTakeNoPlaceAtTheUpstream(t *testing.T) {
 	}
 }
 
+// One network that uploads slowly has a quarter of the places for uploads, and another network finds one.
+func TestOneNetworkDoesNotTakeAllPlacesForUploads(t *testing.T) {
+	t.Parallel()
+	g := harness.Start(t, harness.Setup{Options: func(o *proxy.Options) { o.TrustedProxies = append(o.TrustedProxies, loopback) }})
+	const many, share = 40, 16
+	refused := make(chan string, many)
+	for i := range many {
+		d := dialogWith(t, g)
+		fmt.Fprintf(d, "POST /page HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 198.51.100.%d\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", i)
+		go func() {
+			line, _ := d.ReadString('\n')
+			refused <- line
+		}()
+	}
+	for range many - share {
+		if line := <-refused; !strings.HasPrefix(line, "HTTP/1.1 503 ") {
+			t.Errorf("%q", line)
+		}
+	}
+	res := harness.NewBrowser(g.URL).Do(t, "POST", "/page", chunked{strings.NewReader("hello")}, func(r *http.Request) { r.Header.Set("X-Forwarded-For", "203.0.113.1") })
+	if res.Status != 200 {
+		t.Errorf("an upload of another network: %d", res.Status)
+	}
+	if len(refused) > 0 {
+		t.Errorf("%d more uploads of the first network have ended", len(refused))
+	}
+}
+
 // A long body that stops is the client's fault, one that is not taken the upstream's.
 func TestALongBodyThatDoesNotGoOnIsBlamedOnWhoStopped(t *testing.T) {
 	t.Parallel()

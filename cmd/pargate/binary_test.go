@@ -34,6 +34,7 @@ func TestTheBinary(t *testing.T) {
 		{"skips the delay at an interrupt", skipsTheDelayAtAnInterrupt},
 		{"loses no request when it is terminated", losesNoRequest},
 		{"reads its files again at a hangup, and loses no request", reloadsAtAHangup},
+		{"is not ended by a hangup while it starts", survivesAnEarlyHangup},
 		{"trusts the system's authorities besides those of the file", trustsTheSystem},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -227,6 +228,37 @@ func reloadsAtAHangup(t *testing.T, binary string) {
 	p.Process.Signal(syscall.SIGTERM)
 	p.Process.Signal(syscall.SIGINT)
 	p.wait(t)
+}
+
+// The settings are read from a pipe, so that the process is known to be at that when the signal comes.
+func survivesAnEarlyHangup(t *testing.T, binary string) {
+	taken := make(chan os.Signal, 1)
+	signal.Notify(taken, syscall.SIGHUP) // or the process inherits that it is ignored, under nohup
+	defer signal.Stop(taken)
+	up := upstream.New(t)
+	pipe := filepath.Join(t.TempDir(), "redis-url")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), binary)
+	logs := &logBuffer{}
+	cmd.Env = []string{"LISTEN_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "UPSTREAM_URL=" + up.URL, "REDIS_URL_FILE=" + pipe}
+	cmd.Stderr = logs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w, err := os.OpenFile(pipe, os.O_WRONLY, 0) // returns when the process has opened it
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Process.Signal(syscall.SIGHUP)
+	fmt.Fprintln(w, "redis://127.0.0.1:1")
+	w.Close()
+	harness.WaitFor(t, "the signal to be answered", func() bool { return strings.Contains(logs.String(), "SIGHUP: reading the files again") })
+	cmd.Process.Signal(syscall.SIGINT)
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v: %s", err, logs)
+	}
 }
 
 func trustsTheSystem(t *testing.T, binary string) {

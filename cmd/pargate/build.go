@@ -28,7 +28,8 @@ type gateway struct {
 	wait    int              // REDIS_WAIT_REPLICAS
 	keys    *keyPair         // nil: plain HTTP
 
-	connections *proxy.Shares // of the public listener
+	connections *proxy.Shares    // of the public listener
+	hangups     <-chan os.Signal // SIGHUP; nil: none is received
 }
 
 // build makes a gateway out of settings that have been checked. It opens no connection. An error is one of the

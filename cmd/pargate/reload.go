@@ -9,21 +9,25 @@ import (
 	"go.uber.org/zap"
 )
 
-// reloadOnHangup reads the files again whenever the process is sent SIGHUP, as operators know it of other servers, until
-// ctx ends. The files are read every few seconds anyway: it is for who does not want to wait, and so that the signal
-// does not end the process. Where it is ignored, as nohup does it, it stays so.
-func (g *gateway) reloadOnHangup(ctx context.Context, log *zap.Logger) {
+// takeHangups receives SIGHUP from now on, so that the signal no longer ends the process; stop ends that. Where it is
+// ignored, as nohup does it, it stays so.
+func takeHangups() (received <-chan os.Signal, stop func()) {
 	if signal.Ignored(syscall.SIGHUP) {
-		return
+		return nil, func() {}
 	}
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGHUP)
+	return c, func() { signal.Stop(c) }
+}
+
+// reloadOnHangup reads the files again whenever the process is sent SIGHUP, as operators know it of other servers, until
+// ctx ends. The files are read every few seconds anyway: it is for who does not want to wait.
+func (g *gateway) reloadOnHangup(ctx context.Context, log *zap.Logger) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-hangups:
+		case <-g.hangups:
 			log.Info("SIGHUP: reading the files again")
 			g.reload(log)
 		}

@@ -20,6 +20,8 @@ func serve(ctx context.Context, args []string, p program) int {
 	if !parseFlags("serve", args, p, nil) {
 		return exitConfig
 	}
+	hangups, stop := takeHangups() // first of all: the signal may come while files are read
+	defer stop()
 	cfg, warnings, ok := loadConfig(p)
 	if !ok {
 		return exitConfig
@@ -35,6 +37,7 @@ func serve(ctx context.Context, args []string, p program) int {
 		fmt.Fprintf(p.stderr, "pargate %s: %v\n", versionName(), err)
 		return exitConfig
 	}
+	g.hangups = hangups
 	defer g.server.Store.Close()
 	defer g.server.Close()
 	log.Info("pargate starts", zap.String("version", versionName()), zap.String("upstream", cfg.UpstreamURL.Redacted()))
