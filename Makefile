@@ -1,4 +1,4 @@
-# make test    everything that must hold: it installs redis-server, HAProxy, curl and Node with some packages if it can,
+# make test    everything that must hold: it installs redis-server, HAProxy, nginx, curl and Node with some packages if it can,
 #              checks the code, runs every test, and a tenth of what make soak counts
 # make soak    the promises that are figures, in full: less than twenty minutes on a machine with two cores and nothing
 #              else to do; writes docs/promises.md
@@ -23,10 +23,11 @@ check:
 	go run $(STATICCHECK) ./...
 
 # Tests start a real redis-server themselves; only the program must be there. curl runs the README's example. Node runs
-# the client libraries of test/clients, and oidc-provider. HAProxy stands in front of gateways that are restarted.
+# the client libraries of test/clients, and oidc-provider. HAProxy and nginx stand in front of gateways.
 tools:
 	@command -v redis-server >/dev/null || .ci/install redis-server
 	@PATH="$$PATH:/usr/sbin" command -v haproxy >/dev/null || .ci/install haproxy
+	@PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || .ci/install nginx
 	@command -v curl >/dev/null || .ci/install curl
 	@command -v node >/dev/null && command -v npm >/dev/null || .ci/install nodejs npm
 	@.ci/npm test/clients clients

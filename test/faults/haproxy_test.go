@@ -47,7 +47,7 @@ backend gateways
 // startBalancer starts HAProxy, which asks each gateway that often and ends with the test.
 func startBalancer(t *testing.T, gateways []*gateway, every time.Duration) *balancer {
 	t.Helper()
-	program := harness.HAProxy(t)
+	program := harness.Program(t, "haproxy")
 	b := &balancer{addr: fixedAddr(t), stats: fixedAddr(t)}
 	servers := ""
 	for i, g := range gateways {
