@@ -29,6 +29,9 @@ func (s *Server) admit(x *exchange) (leave func(), err error) {
 	}
 	crowded := oauth.TemporarilyUnavailable("too many requests at once").Because(fmt.Errorf("requests: %s", denied))
 	crowded.RetryAfter = admissionRetry
+	if denied == TooManyOfOne { // or it is a proxy, behind which there is everybody
+		crowded.Setting = "TRUSTED_PROXIES"
+	}
 	return nil, unavailable(crowded)
 }
 

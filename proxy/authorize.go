@@ -67,7 +67,7 @@ func (s *Server) byReference(w http.ResponseWriter, r *http.Request, found prese
 func (s *Server) find(r *http.Request, short shortRequest, found presented) (*openFlow, error) {
 	x := exchangeOf(r)
 	if s.Clients.Lookup(short.clientID) == nil && s.Delegation == DelegateNone {
-		return nil, deadLink(errors.New("client_id is not registered"))
+		return nil, changedBy("CLIENT_AUTH", deadLink(errors.New("client_id is not registered")))
 	}
 	if x.place == atAuthorize && !found.ticket {
 		if cookie, ok := x.cookieOf(short); found.body {
@@ -120,7 +120,9 @@ func (s *Server) open(r *http.Request, short shortRequest, cookie flowCookie) (*
 	}
 	flow, err := get(r.Context(), party, short.ref, cookie.owner())
 	switch {
-	case errors.Is(err, pushstore.ErrNotFound), errors.Is(err, pushstore.ErrTaken):
+	case errors.Is(err, pushstore.ErrNotFound): // the browser has its cookie, so that it was there
+		return nil, changedBy("PAR_TTL and FLOW_TTL", deadLink(err))
+	case errors.Is(err, pushstore.ErrTaken):
 		return nil, deadLink(err)
 	case err != nil:
 		return nil, storeTrouble(err, exchangeOf(r).shortURL(short))
@@ -153,10 +155,10 @@ func (s *Server) isNative(r *http.Request, short shortRequest) (bool, error) {
 func (s *Server) checkStillRegistered(flow *openFlow) error {
 	c := s.Clients.Lookup(flow.Party.ClientID)
 	if c != nil && c.RequireSigned && !flow.Finished && !flow.Request.Signed {
-		return deadLink(errors.New("the client must sign its requests now, and has not signed this one"))
+		return changedBy("require_signed_request_object in CLIENTS_FILE", deadLink(errors.New("the client must sign its requests now, and has not signed this one")))
 	}
 	if !s.mayServe(flow.Party.ClientID, flow.Request) || c != nil && c.RedirectURIs != nil && !c.HasRedirectURI(flow.Request.RedirectURI) {
-		return deadLink(errors.New("the client or its redirect_uri is no longer registered"))
+		return changedBy("redirect_uris in CLIENTS_FILE", deadLink(errors.New("the client or its redirect_uri is no longer registered")))
 	}
 	return nil
 }

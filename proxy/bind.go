@@ -44,7 +44,7 @@ func (s *Server) bindNamed(r *http.Request) (bool, error) {
 	case err != nil:
 		return false, storeTrouble(err, "")
 	case flow == nil && elsewhere && s.PARRequired:
-		return false, notPushed(errors.New("a form with a whole request, away from the authorization endpoint"))
+		return false, changedBy(s.whoRequires(), notPushed(errors.New("a form with a whole request, away from the authorization endpoint")))
 	case flow == nil:
 		return false, nil
 	}

@@ -34,6 +34,8 @@ func (s *Server) bounce(w http.ResponseWriter, r *http.Request, short shortReque
 		return storeTrouble(err, again)
 	case hasCookie:
 		// It is this browser's, or will be found not to be.
+	case state == pushstore.Absent:
+		return changedBy("PAR_TTL", deadLink(errors.New("the reference is unknown or expired")))
 	case state != pushstore.Pending:
 		return deadLink(errors.New("the reference is " + stateNames[state]))
 	case x.wouldEvict(r):
@@ -60,7 +62,7 @@ func (x *exchange) wouldEvict(r *http.Request) bool {
 var errFrameEvicts = errors.New("a frame, and the browser has all the flows that it may have")
 
 var stateNames = map[pushstore.State]string{
-	pushstore.Absent: "unknown or expired", pushstore.Taken: "another browser's", pushstore.Finished: "used",
+	pushstore.Taken: "another browser's", pushstore.Finished: "used",
 	pushstore.Continuation: "a continuation of a flow of another browser",
 }
 

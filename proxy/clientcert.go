@@ -104,5 +104,5 @@ func certificatesInPEM(value string) (certificates []*x509.Certificate, err erro
 
 // unreadableCertificate: the proxy has handed something on that is no certificate.
 func unreadableCertificate(cause error) error {
-	return oauth.InvalidClient("client authentication failed", false).Because(cause)
+	return oauth.InvalidClient("client authentication failed", false).Because(cause).ChangedBy("CLIENT_CERT_HEADER")
 }

@@ -126,7 +126,7 @@ func (s *Server) upstreamFailed(w http.ResponseWriter, out *http.Request, err er
 		s.Log.Debug("client went away", zap.String("request_id", exchangeOf(out).id))
 		panic(http.ErrAbortHandler)
 	case isTimeout(err):
-		err = badGateway(http.StatusGatewayTimeout, kindOf(err))
+		err = changedBy("UPSTREAM_TIMEOUT", badGateway(http.StatusGatewayTimeout, kindOf(err)))
 	default:
 		err = badGateway(http.StatusBadGateway, kindOf(err))
 	}

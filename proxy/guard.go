@@ -12,7 +12,7 @@ func (r *reply) guard() error {
 	}
 	for _, sent := range r.sent {
 		if sent.Grants && !sent.OnOrigin(r.x.endpoints.public) {
-			return notPushed(errors.New("the upstream sent an authorization response that belongs to no live flow of this browser"))
+			return changedBy(r.server.whoRequires(), notPushed(errors.New("the upstream sent an authorization response that belongs to no live flow of this browser")))
 		}
 	}
 	return nil

@@ -100,7 +100,7 @@ func (s *Server) decodePush(r *http.Request) (client.Credentials, oauth.Params, 
 	case r.Method != http.MethodPost:
 		return none, nil, oauth.MethodNotAllowed()
 	case err != nil || mediaType != formType || len(r.Header["Content-Type"]) > 1:
-		return none, nil, oauth.UnsupportedMediaType("push a form: " + formType)
+		return none, nil, oauth.UnsupportedMediaType("push a form: " + formType).Because(seenType(r.Header))
 	case len(r.Header["Content-Encoding"]) > 0:
 		return none, nil, oauth.UnsupportedMediaType("push the form without Content-Encoding")
 	case hasCredentials(r.URL.RawQuery):
@@ -132,14 +132,14 @@ func challenging(r *http.Request, err error) error {
 // readAtMost returns a body of at most limit bytes; of a longer one it keeps nothing.
 func readAtMost(r *http.Request, limit int64) ([]byte, error) {
 	if r.ContentLength > limit {
-		return nil, bodyTooLarge(limit)
+		return nil, bodyTooLarge(limit).ChangedBy("PAR_MAX_BYTES")
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 	switch {
 	case err != nil:
 		return nil, bodyIncomplete(err)
 	case int64(len(body)) > limit:
-		return nil, bodyTooLarge(limit)
+		return nil, bodyTooLarge(limit).ChangedBy("PAR_MAX_BYTES")
 	}
 	exchangeOf(r).bodyArrived = true
 	return body, nil
@@ -160,7 +160,7 @@ func (s *Server) authenticate(r *http.Request, cred client.Credentials) (*client
 		name = listed.ID
 	}
 	if ok, wait := s.limiter.allow(name, exchangeOf(r).origin.network()); !ok {
-		return nil, oauth.TooManyRequests(wait)
+		return nil, oauth.TooManyRequests(wait).ChangedBy("RATE_LIMIT")
 	}
 	certificate, err := s.clientCertificate(r)
 	if err != nil { // which matters to clients that have nothing else

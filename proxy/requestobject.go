@@ -36,7 +36,7 @@ func (s *Server) readRequest(ctx context.Context, e *endpoints, c *client.Client
 	case object != "":
 		return s.openObject(ctx, e, c, object)
 	case c.RequireSigned:
-		return asked{}, oauth.InvalidRequest("this client must push a signed request object, in the parameter request")
+		return asked{}, oauth.InvalidRequest("this client must push a signed request object, in the parameter request").ChangedBy("require_signed_request_object in CLIENTS_FILE")
 	}
 	return asked{params: withClientID(params, c.ID), lifetime: s.PushLifetime}, nil
 }
@@ -45,7 +45,7 @@ func (s *Server) readRequest(ctx context.Context, e *endpoints, c *client.Client
 // or told.
 func (s *Server) openObject(ctx context.Context, e *endpoints, c *client.Client, object string) (asked, error) {
 	if !c.Signs() {
-		return asked{}, oauth.RequestNotSupported()
+		return asked{}, oauth.RequestNotSupported().ChangedBy("jwks in CLIENTS_FILE")
 	}
 	token, err := jar.Read(object)
 	if err != nil {
@@ -84,7 +84,7 @@ func (s *Server) signedRequest(w http.ResponseWriter, r *http.Request) (is bool,
 	}
 	// Not in the bucket of its pushes, which nobody else can empty.
 	if ok, wait := s.limiter.allow("request objects\x00"+c.ID, x.origin.network()); !ok {
-		return true, oauth.TooManyRequests(wait)
+		return true, oauth.TooManyRequests(wait).ChangedBy("RATE_LIMIT")
 	}
 	request, err := s.openObject(r.Context(), x.endpoints, c, object)
 	if err != nil {

@@ -28,7 +28,7 @@ func (s *Server) checkPushed(r *http.Request) error {
 		return nil
 	}
 	if s.PARRequired {
-		return notPushed(reason)
+		return changedBy(s.whoRequires(), notPushed(reason))
 	}
 	return s.checkClientMayNotPush(query, body)
 }
@@ -58,7 +58,7 @@ func (x *exchange) checkForm(h http.Header) error {
 	case x.formState == formTooLong:
 		return bodyTooLarge(x.formLimit())
 	case x.formState == formNotJudged, x.place.protected() && !hasReadableCharset(h):
-		return oauth.UnsupportedMediaType("send a form: " + formType + ", without Content-Encoding")
+		return oauth.UnsupportedMediaType("send a form: " + formType + ", without Content-Encoding").Because(seenType(h))
 	}
 	return nil
 }
@@ -95,20 +95,31 @@ func authorizationNames(parts ...string) map[string]bool {
 // firstOf returns one of the names, for the log.
 func firstOf(names map[string]bool) string { return slices.Min(slices.Collect(maps.Keys(names))) }
 
+// whoRequires is the setting that requires every request to be pushed.
+func (s *Server) whoRequires() string {
+	if s.FAPI {
+		return "PROFILE"
+	}
+	return "PAR_REQUIRED"
+}
+
+// requiredOfOne is the member of a client that requires it of that client alone; another one requires a signature.
+const requiredOfOne = "require_pushed_authorization_requests or require_signed_request_object in CLIENTS_FILE"
+
 // checkClientMayNotPush applies the policy of single clients. A request whose client cannot be told for sure might
 // be that of a client that must push.
 func (s *Server) checkClientMayNotPush(query, body string) error {
 	if n := occurrences(query, oauth.ParamClientID) + occurrences(body, oauth.ParamClientID); n != 1 {
-		return notPushed(fmt.Errorf("%d client_id, and some clients must push", n))
+		return changedBy(requiredOfOne, notPushed(fmt.Errorf("%d client_id, and some clients must push", n)))
 	}
 	id, ok := onlyValue(oauth.ParamClientID, query, body)
 	switch c := s.Clients.Lookup(id); {
 	case !ok:
-		return notPushed(errors.New("client_id is not properly encoded, and some clients must push"))
+		return changedBy(requiredOfOne, notPushed(errors.New("client_id is not properly encoded, and some clients must push")))
 	case c != nil && c.RefusesPlain():
-		return notPushed(errors.New("this client must push, or sign its requests"))
+		return changedBy(requiredOfOne, notPushed(errors.New("this client must push, or sign its requests")))
 	case c == nil && s.Clients.ResemblesRestricted(id):
-		return notPushed(errors.New("client_id resembles that of a client that must push or sign"))
+		return changedBy(requiredOfOne, notPushed(errors.New("client_id resembles that of a client that must push or sign")))
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -91,8 +92,28 @@ func (s *Server) logRefusal(r *http.Request, err error) {
 	if told.Status >= 500 {
 		level = zap.WarnLevel
 	}
-	s.Log.Log(level, "refused", zap.String("request_id", x.id), zap.String("path", loggedPath(x.path)),
-		zap.Int("status", told.Status), zap.String("reason", clip(err.Error(), 512)))
+	fields := []zap.Field{zap.String("request_id", x.id), zap.String("path", loggedPath(x.path)),
+		zap.Int("status", told.Status), zap.String("reason", clip(err.Error(), 512))}
+	if told.Setting != "" {
+		fields = append(fields, zap.String("setting", told.Setting))
+	}
+	s.Log.Log(level, "refused", fields...)
+}
+
+// changedBy names in an error what the operator would change for another outcome, as oauth.Error.ChangedBy does.
+func changedBy(setting string, err error) error {
+	asOAuth(err).Setting = setting
+	return err
+}
+
+// seen is what a request has, for the log. It is for values that are no secrets and come from a small vocabulary in
+// honest requests.
+func seen(value string) error { return fmt.Errorf("it is %q", clip(value, 64)) }
+
+// seenType is the media type of a request, without its parameters, for the log.
+func seenType(h http.Header) error {
+	mediaType, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	return seen(mediaType)
 }
 
 func methodNotSupported(allowed string) error {
@@ -101,10 +122,10 @@ func methodNotSupported(allowed string) error {
 }
 
 func loopDetected() error {
-	return &oauth.Error{Status: http.StatusLoopDetected, Code: oauth.CodeServerError, Description: "UPSTREAM_URL leads back to this gateway"}
+	return &oauth.Error{Status: http.StatusLoopDetected, Code: oauth.CodeServerError, Description: "UPSTREAM_URL leads back to this gateway", Setting: "UPSTREAM_URL"}
 }
 
-func bodyTooLarge(limit int64) error {
+func bodyTooLarge(limit int64) *oauth.Error {
 	return oauth.TooLarge(fmt.Sprintf("the body has more than %d bytes", limit))
 }
 

@@ -95,7 +95,7 @@ func (u *upload) blame() error {
 	case u == nil:
 		return nil
 	case u.stalled.Load():
-		return badGateway(http.StatusGatewayTimeout, errStalled)
+		return changedBy("UPSTREAM_TIMEOUT", badGateway(http.StatusGatewayTimeout, errStalled))
 	case u.failed.Load():
 		return plainRefusal(oauth.InvalidRequest("the body could not be read"))
 	}

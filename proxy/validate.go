@@ -77,11 +77,11 @@ func (p *pushed) checkResponseType() error {
 	types := strings.Split(value, " ")
 	for _, part := range types {
 		if !slices.Contains(responseTypes, part) {
-			return oauth.UnsupportedResponseType("response_type is none that exists")
+			return oauth.UnsupportedResponseType("response_type is none that exists").Because(seen(value))
 		}
 	}
 	if p.server.FAPI && value != "code" {
-		return oauth.UnsupportedResponseType("response_type must be code")
+		return oauth.UnsupportedResponseType("response_type must be code").Because(seen(value)).ChangedBy("PROFILE")
 	}
 	if p.client.ResponseTypes == nil {
 		return nil
@@ -91,7 +91,7 @@ func (p *pushed) checkResponseType() error {
 			return nil
 		}
 	}
-	return oauth.UnauthorizedClient("this client may not use this response_type")
+	return oauth.UnauthorizedClient("this client may not use this response_type").Because(seen(value)).ChangedBy("response_types in CLIENTS_FILE")
 }
 
 func sameSet(a, b []string) bool {
@@ -113,11 +113,11 @@ func (p *pushed) checkRedirectURI() error {
 	isOpenID := slices.Contains(strings.Fields(p.params.Get(oauth.ParamScope)), "openid")
 	switch {
 	case uri == "" && p.server.FAPI:
-		return oauth.InvalidRequest("redirect_uri is missing")
+		return oauth.InvalidRequest("redirect_uri is missing").ChangedBy("PROFILE")
 	case uri == "" && isOpenID:
 		return oauth.InvalidRequest("redirect_uri is missing; OpenID Connect requires it")
 	case p.redirectURI() == "":
-		return oauth.InvalidRequest("redirect_uri is missing, and there is no single registered one")
+		return oauth.InvalidRequest("redirect_uri is missing, and there is no single registered one").ChangedBy("redirect_uris in CLIENTS_FILE")
 	}
 	u, err := url.Parse(p.redirectURI())
 	switch {
@@ -130,17 +130,17 @@ func (p *pushed) checkRedirectURI() error {
 	case (u.Scheme == "http" || u.Scheme == "https") && u.Host == "" || u.User != nil:
 		return oauth.InvalidRequest("redirect_uri has no plain host")
 	case p.server.FAPI && !isSecureRedirect(u):
-		return oauth.InvalidRequest("redirect_uri is neither https nor on a loopback address")
+		return oauth.InvalidRequest("redirect_uri is neither https nor on a loopback address").ChangedBy("PROFILE")
 	case rewrite.HasResponseName(u.RawQuery):
 		return oauth.InvalidRequest("redirect_uri has a parameter in its query that belongs to the response")
 	}
 	registered := p.client.HasRedirectURI(p.redirectURI())
 	if p.client.RedirectURIs != nil && !registered {
-		return oauth.InvalidRequest("redirect_uri is not registered for this client").Because(differenceTo(u, p.client.RedirectURIs))
+		return oauth.InvalidRequest("redirect_uri is not registered for this client").Because(differenceTo(u, p.client.RedirectURIs)).ChangedBy("redirect_uris in CLIENTS_FILE")
 	}
 	// The response must leave the gateway's origin to be told from the login's own redirects.
 	if sameServer(u, p.known.public) && (!registered || p.known.places.classify(pathOf(u)).protected()) {
-		return oauth.InvalidRequest("redirect_uri is at the authorization server itself")
+		return oauth.InvalidRequest("redirect_uri is at the authorization server itself").ChangedBy("redirect_uris in CLIENTS_FILE")
 	}
 	return nil
 }
@@ -169,7 +169,7 @@ func (p *pushed) checkScope() error {
 	}
 	for _, value := range strings.Fields(p.params.Get(oauth.ParamScope)) {
 		if !slices.Contains(p.client.Scope, value) {
-			return oauth.InvalidScope("scope has a value that is not registered for this client")
+			return oauth.InvalidScope("scope has a value that is not registered for this client").Because(seen(value)).ChangedBy("scope in CLIENTS_FILE")
 		}
 	}
 	return nil
@@ -186,15 +186,15 @@ func (p *pushed) checkPKCE() error {
 	case challenge == "" && method != "":
 		return oauth.InvalidRequest("code_challenge_method without code_challenge")
 	case challenge == "" && p.server.FAPI:
-		return oauth.InvalidRequest("code_challenge is missing; every client must use PKCE")
+		return oauth.InvalidRequest("code_challenge is missing; every client must use PKCE").ChangedBy("PROFILE")
 	case p.server.FAPI && method != "S256": // without a method it is plain (RFC 7636 §4.3)
-		return oauth.InvalidRequest("code_challenge_method must be S256")
+		return oauth.InvalidRequest("code_challenge_method must be S256").Because(seen(method)).ChangedBy("PROFILE")
 	case challenge == "" && p.client.Public() && issuesCode:
 		return oauth.InvalidRequest("code_challenge is missing; public clients must use PKCE")
 	case challenge == "":
 		return nil
 	case method != "" && method != "plain" && method != "S256":
-		return oauth.InvalidRequest("code_challenge_method is neither S256 nor plain")
+		return oauth.InvalidRequest("code_challenge_method is neither S256 nor plain").Because(seen(method))
 	case !challengePattern.MatchString(challenge):
 		return oauth.InvalidRequest("code_challenge is not 43 to 128 unreserved characters")
 	}
@@ -261,7 +261,7 @@ func (p *pushed) checkMaxAge() error {
 func (p *pushed) checkSize() error {
 	limit := int(p.server.MaxQueryBytes)
 	if n := p.known.longestQuery(p.query); n > limit {
-		return oauth.TooLarge(fmt.Sprintf("the request has %d bytes when it is sent on, and the authorization server takes %d", n, limit))
+		return oauth.TooLarge(fmt.Sprintf("the request has %d bytes when it is sent on, and the authorization server takes %d", n, limit)).ChangedBy("UPSTREAM_MAX_REQUEST")
 	}
 	return nil
 }

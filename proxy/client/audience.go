@@ -88,5 +88,5 @@ func (c claims) seen(at Server) string {
 
 // another tells which audience would have been right.
 func (p Audience) another(c claims, at Server) error {
-	return oauth.InvalidClient("client_assertion has another aud; use "+p.wanted(at), false).Because(fmt.Errorf("its aud is %s", c.seen(at)))
+	return oauth.InvalidClient("client_assertion has another aud; use "+p.wanted(at), false).Because(fmt.Errorf("its aud is %s", c.seen(at))).ChangedBy("ASSERTION_AUDIENCE")
 }

@@ -136,11 +136,11 @@ func (a *Authenticator) authenticate(ctx context.Context, cred Credentials, at S
 	// 3. Whether it may prove itself so.
 	if !c.uses(method) {
 		return nil, oauth.InvalidClient(fmt.Sprintf("%s was used, but this client is registered for %s",
-			method, strings.Join(c.AuthMethods, " or ")), cred.Challenged())
+			method, strings.Join(c.AuthMethods, " or ")), cred.Challenged()).ChangedBy("token_endpoint_auth_method in CLIENTS_FILE")
 	}
 	if cred.proof.value().secrets != nil || method == MethodSecretJWT {
 		if !c.secretExpires.IsZero() && !a.Now().Before(c.secretExpires) {
-			return nil, oauth.InvalidClient("the client_secret has expired", cred.Challenged())
+			return nil, oauth.InvalidClient("the client_secret has expired", cred.Challenged()).ChangedBy("client_secret_expires_at in CLIENTS_FILE")
 		}
 	}
 
@@ -162,7 +162,7 @@ func asFailure(cred Credentials, reasons []error) error {
 		}
 	}
 	i := max(0, slices.IndexFunc(reasons, func(err error) bool { return !errors.Is(err, errUnknown) }))
-	return oauth.InvalidClient("client authentication failed", cred.Challenged()).Because(reasons[i])
+	return oauth.InvalidClient("client authentication failed", cred.Challenged()).Because(reasons[i]).ChangedBy("CLIENTS_FILE")
 }
 
 var errUnknown = errors.New("unknown client")

@@ -43,7 +43,7 @@ func (a Ask) Authenticate(ctx context.Context, cred Credentials, _ Server) (*Cli
 	}
 	for _, id := range ids {
 		if a.Clients.Resembles(id) && a.Clients.Lookup(id) == nil { // the upstream may take it for the registered one
-			return nil, oauth.InvalidClient("client authentication failed", cred.Challenged()).Because(errors.New("the client_id is a registered one in another spelling"))
+			return nil, oauth.InvalidClient("client authentication failed", cred.Challenged()).Because(errors.New("the client_id is a registered one in another spelling")).ChangedBy("client_id in CLIENTS_FILE")
 		}
 	}
 	c, err := a.Upstream.Authenticate(ctx, cred)

@@ -45,7 +45,7 @@ func questionOf(cred Credentials) (question, error) {
 	case cred.Method == MethodPost:
 		q.secret = hide(proof.secrets[0])
 	case cred.Method != MethodNone:
-		return q, oauth.InvalidClient(cred.Method+" cannot be used here by a client that only the authorization server knows", false)
+		return q, oauth.InvalidClient(cred.Method+" cannot be used here by a client that only the authorization server knows", false).ChangedBy("CLIENTS_FILE")
 	}
 	switch {
 	case q.id == "":

@@ -15,13 +15,13 @@ import (
 // The error is one to tell (*oauth.Error), and speaks of nothing that the object says.
 func (a *Authenticator) VerifyRequestObject(ctx context.Context, c *Client, object *jwt.Token) error {
 	if c.ObjectAlg != "" && c.ObjectAlg != object.Algorithm {
-		return oauth.InvalidRequestObject(fmt.Sprintf("the request object must be signed with %s, which this client is registered for", c.ObjectAlg))
+		return oauth.InvalidRequestObject(fmt.Sprintf("the request object must be signed with %s, which this client is registered for", c.ObjectAlg)).ChangedBy("request_object_signing_alg in CLIENTS_FILE")
 	}
 	if a.Algorithms != nil && !slices.Contains(a.Algorithms, object.Algorithm) {
-		return oauth.InvalidRequestObject(fmt.Sprintf("the request object is signed with %s; use %s", object.Algorithm, list(a.Algorithms)))
+		return oauth.InvalidRequestObject(fmt.Sprintf("the request object is signed with %s; use %s", object.Algorithm, list(a.Algorithms))).ChangedBy("PROFILE")
 	}
 	if err := a.verifyWithKeys(ctx, c, object); err != nil {
-		return oauth.InvalidRequestObject("the request object is not signed with a key that is registered for this client").Because(err)
+		return oauth.InvalidRequestObject("the request object is not signed with a key that is registered for this client").Because(err).ChangedBy("jwks in CLIENTS_FILE")
 	}
 	return nil
 }

@@ -32,6 +32,7 @@ type Error struct {
 	Description string
 	RetryAfter  time.Duration // zero: no Retry-After
 	Header      http.Header   // further response headers; nil: none
+	Setting     string        // for the log alone: what the operator would change for another outcome; empty: nothing
 	cause       error         // for the log alone
 }
 
@@ -50,6 +51,13 @@ func (e *Error) Unwrap() error { return e.cause }
 // Because sets the cause, which is logged and never told.
 func (e *Error) Because(cause error) *Error {
 	e.cause = cause
+	return e
+}
+
+// ChangedBy names what the operator would change for another outcome, for the log: a setting, or a member of a client in
+// CLIENTS_FILE.
+func (e *Error) ChangedBy(setting string) *Error {
+	e.Setting = setting
 	return e
 }
 
