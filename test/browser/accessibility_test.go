@@ -133,23 +133,28 @@ func wantColours(t *testing.T, b *tab) {
 	b.prefer(t)
 }
 
+// What a reader may do to the style of the page, and how it is undone.
+const (
+	largeText  = `document.documentElement.style.fontSize = "200%"`
+	spacedText = `for (const e of document.querySelectorAll("body, body *")) {
+		for (const [name, value] of [["line-height", "1.5"], ["letter-spacing", "0.12em"], ["word-spacing", "0.16em"]]) e.style.setProperty(name, value, "important");
+		if (e.matches("p, h1, dl")) e.style.setProperty("margin-bottom", "2em", "important");
+	}`
+	asItWas = `for (const e of document.querySelectorAll("[style]")) e.removeAttribute("style")`
+)
+
 // wantRoom checks that all is there without scrolling to the side: in a narrow window, at 200 %, with large text, and with
 // a reader's own spacing (WCAG 2.2, 1.4.4, 1.4.10 and 1.4.12).
 func wantRoom(t *testing.T, b *tab) {
 	t.Helper()
-	const larger = `document.documentElement.style.fontSize = "200%"`
-	const spaced = `for (const e of document.querySelectorAll("body, body *")) {
-		for (const [name, value] of [["line-height", "1.5"], ["letter-spacing", "0.12em"], ["word-spacing", "0.16em"]]) e.style.setProperty(name, value, "important");
-		if (e.matches("p, h1, dl")) e.style.setProperty("margin-bottom", "2em", "important");
-	}`
 	for _, c := range []struct {
 		name          string
 		width, height int64
 		script        string
 	}{
 		{"1280 pixels", 1280, 800, ""}, {"a 1280 pixels window at 200 %", 640, 400, ""}, {"at 400 %", 320, 200, ""}, {"320 pixels", 320, 568, ""},
-		{"text at 200 %", 1280, 800, larger}, {"text at 200 % on a telephone", 320, 568, larger},
-		{"spaced text", 1280, 800, spaced}, {"spaced text on a telephone", 320, 568, spaced},
+		{"text at 200 %", 1280, 800, largeText}, {"text at 200 % on a telephone", 320, 568, largeText},
+		{"spaced text", 1280, 800, spacedText}, {"spaced text on a telephone", 320, 568, spacedText},
 	} {
 		b.resize(t, c.width, c.height)
 		b.script(t, c.script)
@@ -167,7 +172,7 @@ func wantRoom(t *testing.T, b *tab) {
 		if card.Bottom-end > 200 {
 			t.Errorf("%s: %g pixels below the last text are empty", c.name, card.Bottom-end)
 		}
-		b.script(t, `for (const e of document.querySelectorAll("[style]")) e.removeAttribute("style")`)
+		b.script(t, asItWas)
 	}
 	b.resize(t, 1280, 800)
 }
@@ -238,15 +243,24 @@ func takePictures(t *testing.T, b *tab, s sight) {
 	if folder == "" {
 		return
 	}
-	for _, scheme := range []string{"light", "dark"} {
-		for width, height := range map[int64]int64{360: 740, 1280: 800} {
-			b.resize(t, width, height)
-			b.prefer(t, "prefers-color-scheme", scheme)
-			name := fmt.Sprintf("%s-%s-%d.png", strings.ReplaceAll(s.name, " ", "-"), scheme, width)
-			if err := os.WriteFile(filepath.Join(folder, name), run(t, b, chromedp.CaptureScreenshot()), 0o600); err != nil {
-				t.Fatal(err)
-			}
+	shoot := func(what, scheme string, width, height int64) {
+		t.Helper()
+		b.resize(t, width, height)
+		b.prefer(t, "prefers-color-scheme", scheme)
+		name := fmt.Sprintf("%s %s %s.png", s.name, what, scheme)
+		if err := os.WriteFile(filepath.Join(folder, strings.ReplaceAll(name, " ", "-")), run(t, b, chromedp.CaptureScreenshot()), 0o600); err != nil {
+			t.Fatal(err)
 		}
+	}
+	for _, scheme := range []string{"light", "dark"} {
+		shoot("360", scheme, 360, 740)
+		shoot("1280", scheme, 1280, 800)
+		b.script(t, largeText)
+		shoot("320 large", scheme, 320, 800)
+		b.script(t, asItWas)
+		run(t, b, chromedp.KeyEvent(kb.Tab))
+		shoot("360 Tab", scheme, 360, 740)
+		b.script(t, `document.querySelector("h1").focus()`)
 	}
 	b.resize(t, 1280, 800)
 	b.prefer(t)
