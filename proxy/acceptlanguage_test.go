@@ -22,13 +22,13 @@ func TestThePageIsInTheLanguageThatIsWantedMost(t *testing.T) {
 		"": "en", "de": "de", "DE": "de", "de-CH": "de", "de-Latn-CH-1996": "de", "fr-CH, fr;q=0.9, en;q=0.8, de;q=0.7, *;q=0.5": "fr",
 		"en-US,en;q=0.5": "en", "en;q=0.5, es": "es", "it, fr;q=0.8": "fr", "it": "en", "it, *": "en", "it, *;q=0.1, fr;q=0.2": "fr",
 		"en;q=0.2, *": "de", "en;q=0.2, de;q=0.1, *": "es", "de;q=0, *": "en", "de;q=0": "en", "de-CH, de;q=0": "en", "de-CH, de;q=0, fr;q=0.1": "fr",
-		"de-CH;q=0, de": "de", "*;q=0": "en", "*;q=0, es;q=0.1": "es", "en;q=0, *": "de", "pt": "pt-BR", "pt-br": "pt-BR", "pt-PT": "pt-BR", "pt, pt-BR;q=0, fr;q=0.5": "fr",
+		"de-CH;q=0, de": "de", "*;q=0": "en", "*;q=0, es;q=0.1": "es", "en;q=0, *": "de", "pt": "pt-BR", "pt-br": "pt-BR", "pt-PT": "pt-BR", "pt, pt-BR;q=0, fr;q=0.5": "fr", "pt-BR;q=0.5, pt;q=0, fr;q=0.1": "pt-BR",
 		"de;q=1.000, fr": "de", "de;q=0.999, fr": "fr", "de ; q=0.5 , fr;\tq=0.4": "de", "de;Q=0.3,fr;q=0.2": "de", ",, ,de": "de", "de-x-bayern": "de",
 		"de|fr": "de", "de;q=0.1|fr": "fr",
 		// What is not well-formed counts as absent.
 		"de;q=2, fr;q=0.1": "fr", "de;q=1.001, fr;q=0.1": "fr", "de;q=-1, fr;q=0.1": "fr", "de;q=0.1234, fr;q=0.1": "fr", "de;q=, fr;q=0.1": "fr", "de;q, fr;q=0.1": "fr",
 		"de;q = 1, fr;q=0.1": "fr", "de;level=1, fr;q=0.1": "fr", "de;q=1;q=1, fr;q=0.1": "fr", "d e, fr;q=0.1": "fr", "de_DE, fr;q=0.1": "fr", "-de, fr;q=0.1": "fr",
-		"de-, fr;q=0.1": "fr", "abcdefghi, fr;q=0.1": "fr", "1de, fr;q=0.1": "fr", "*-CH, fr;q=0.1": "fr", "d\u00e9, fr;q=0.1": "fr", "de;q=.5, fr;q=0.1": "fr", "../de": "en", "\u212aa, fr;q=0.1": "fr",
+		"de-, fr;q=0.1": "fr", "de-abcdefghi, fr;q=0.1": "fr", "1de, fr;q=0.1": "fr", "*-CH, fr;q=0.1": "fr", "d\u00e9, fr;q=0.1": "fr", "de;q=.5, fr;q=0.1": "fr", "../de": "en", "\u212aa, fr;q=0.1": "fr",
 	} {
 		if got := languageFor(asking(strings.Split(header, "|")...), all).Tag; got != want {
 			t.Errorf("%q: %s, want %s", header, got, want)

@@ -143,6 +143,9 @@ const (
 	asItWas = `for (const e of document.querySelectorAll("[style]")) e.removeAttribute("style")`
 )
 
+// readSpilt finds what is cut off, or lies over what comes after it.
+const readSpilt = `[...document.querySelectorAll("main, main > *")].filter(e => e.scrollHeight > e.clientHeight + 1 || e.scrollWidth > e.clientWidth + 1).map(e => e.outerHTML)`
+
 // wantRoom checks that all is there without scrolling to the side: in a narrow window, at 200 %, with large text, and with
 // a reader's own spacing (WCAG 2.2, 1.4.4, 1.4.10 and 1.4.12).
 func wantRoom(t *testing.T, b *tab) {
@@ -160,6 +163,9 @@ func wantRoom(t *testing.T, b *tab) {
 		b.script(t, c.script)
 		if scrolled := eval[float64](t, b, "document.documentElement.scrollWidth"); scrolled > float64(c.width) {
 			t.Errorf("%s: the page is %g pixels wide", c.name, scrolled)
+		}
+		if spilt := eval[[]string](t, b, readSpilt); len(spilt) > 0 {
+			t.Errorf("%s: more is in them than is seen: %v", c.name, spilt)
 		}
 		card := eval[seenText](t, b, `(r => ({Left: r.left, Right: r.right, Top: r.top, Bottom: r.bottom}))(document.querySelector("main").getBoundingClientRect())`)
 		end := card.Top
