@@ -115,8 +115,8 @@ func parseLanguage(tag string, text []byte) (*language, error) {
 	return l, cmp.Or(l.checkNames(), l.checkWords())
 }
 
-// checkNames demands that there are no other pages and links than those that the program has; that each is there,
-// checkWords does.
+// checkNames demands that there are no pages and links but those that the program has. Whether all of these are there,
+// checkWords finds out.
 func (l *language) checkNames() error {
 	for name := range l.Pages {
 		if !slices.Contains(pageNames, name) {

@@ -78,6 +78,7 @@ func openTab(t *testing.T) *tab {
 		t.Fatal(err)
 	}
 	b := &tab{ctx: ctx}
+	call(t, b, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}) // no window has it
 	b.own = eval[string](t, b, "navigator.userAgent")
 	return b
 }
