@@ -45,25 +45,30 @@ func sights(t *testing.T) []sight {
 	at := func(g *harness.Gateway, target string) func(*testing.T, *tab) int64 {
 		return func(t *testing.T, b *tab) int64 { return b.open(t, g.URL+target) }
 	}
-	push := func(g *harness.Gateway, state string) string {
-		return harness.Short("web", g.Push(t, "web", "s3cret", harness.Form("redirect_uri", app.URL+"/cb", "state", state)))
+	// pushed pushes when the page is looked at: a reference does not live long.
+	pushed := func(g *harness.Gateway, state, more string, open func(*testing.T, *tab, string) int64) func(*testing.T, *tab) int64 {
+		return func(t *testing.T, b *tab) int64 {
+			uri := g.Push(t, "web", "s3cret", harness.Form("redirect_uri", app.URL+"/cb", "state", state))
+			return open(t, b, g.URL+harness.Short("web", uri)+more)
+		}
 	}
-	noCookie := func() func(*testing.T, *tab) int64 { return at(g, push(g, "x")+"&pargate=1") }
+	once := func(t *testing.T, b *tab, address string) int64 { return b.open(t, address) }
+	noCookie := pushed(g, "x", "&pargate=1", once)
 	const again = "Try again"
 	return []sight{
 		{"dead link", "", "en", "This sign-in link cannot be used", "", "", "invalid_request_uri", at(g, unknown), 400},
-		{"used link", "", "en", "This sign-in has ended", "Back to the application", theApp, "invalid_request_uri", twice(g.URL + push(g, "at once")), 400},
-		{"needs cookies", "", "en", "Cookies are needed to sign in", again, theApp, "invalid_request", noCookie(), 400},
+		{"used link", "", "en", "This sign-in has ended", "Back to the application", theApp, "invalid_request_uri", pushed(g, "at once", "", twice), 400},
+		{"needs cookies", "", "en", "Cookies are needed to sign in", again, theApp, "invalid_request", noCookie, 400},
 		{"malformed", "", "en", "This sign-in link is damaged", "", "", "invalid_request", at(g, unknown+"&client_id=web"), 400},
 		{"not pushed", "", "en", "This sign-in did not start the way it must", "", "", "invalid_request", at(g, "/authorize?"+harness.Form().Encode()), 400},
-		{"endless login", "", "en", "This sign-in went wrong", "", "", "server_error", at(g, push(g, "endless")), 502},
-		{"other issuer", "", "en", "This sign-in went wrong", "", "", "server_error", at(g, push(g, "stranger")), 502},
+		{"endless login", "", "en", "This sign-in went wrong", "", "", "server_error", pushed(g, "endless", "", once), 502},
+		{"other issuer", "", "en", "This sign-in went wrong", "", "", "server_error", pushed(g, "stranger", "", once), 502},
 		{"unavailable", "", "en", "Sign-in is not available right now", "", "", "temporarily_unavailable", at(down, unknown), 503},
-		{"store gone", "", "en", "Sign-in is not available right now", again, "Sign-in is not available right now", "temporarily_unavailable", at(forgetful, push(forgetful, "x")), 503},
+		{"store gone", "", "en", "Sign-in is not available right now", again, "Sign-in is not available right now", "temporarily_unavailable", pushed(forgetful, "x", "", once), 503},
 		{"refused", "", "en", "This request cannot be served", "", "", "invalid_request", overloaded(g.URL + "/"), 431},
-		{"German", "de-CH,de;q=0.9,en;q=0.8", "de", "Zum Anmelden werden Cookies benötigt", "Noch einmal versuchen", theApp, "invalid_request", noCookie(), 400},
-		{"French", "fr-FR,fr;q=0.9", "fr", "Les cookies sont nécessaires pour se connecter", "Réessayer", theApp, "invalid_request", noCookie(), 400},
-		{"Spanish", "es-419,es;q=0.9,pt;q=0.8", "es", "Se necesitan cookies para iniciar sesión", "Intentarlo de nuevo", theApp, "invalid_request", noCookie(), 400},
+		{"German", "de-CH,de;q=0.9,en;q=0.8", "de", "Zum Anmelden werden Cookies benötigt", "Noch einmal versuchen", theApp, "invalid_request", noCookie, 400},
+		{"French", "fr-FR,fr;q=0.9", "fr", "Les cookies sont nécessaires pour se connecter", "Réessayer", theApp, "invalid_request", noCookie, 400},
+		{"Spanish", "es-419,es;q=0.9,pt;q=0.8", "es", "Se necesitan cookies para iniciar sesión", "Intentarlo de nuevo", theApp, "invalid_request", noCookie, 400},
 	}
 }
 
@@ -98,14 +103,12 @@ func (blindStore) Look(context.Context, pushstore.Party, pushstore.Reference) (p
 }
 
 // twice goes through a sign-in, and opens its link again.
-func twice(address string) func(*testing.T, *tab) int64 {
-	return func(t *testing.T, b *tab) int64 {
-		b.open(t, address)
-		if seen := eval[string](t, b, "document.body.innerText"); seen != theApp {
-			t.Fatalf("the sign-in ended with %s", seen)
-		}
-		return b.open(t, address)
+func twice(t *testing.T, b *tab, address string) int64 {
+	b.open(t, address)
+	if seen := eval[string](t, b, "document.body.innerText"); seen != theApp {
+		t.Fatalf("the sign-in ended with %s", seen)
 	}
+	return b.open(t, address)
 }
 
 // overloaded sends more header fields than any browser does by itself.
