@@ -1,5 +1,5 @@
-# make test    everything that must hold: it installs redis-server, HAProxy, nginx, curl and Node with some packages if it can,
-#              checks the code, runs every test, and a tenth of what make soak counts
+# make test    everything that must hold: it installs redis-server, HAProxy, nginx, curl, Chromium and Node with some packages
+#              if it can, checks the code, runs every test, and a tenth of what make soak counts
 # make soak    the promises that are figures, in full: less than twenty minutes on a machine with two cores and nothing
 #              else to do; writes docs/promises.md
 # make compat  the login at authorization servers that others wrote, which it installs if it can; writes docs/compatibility.md
@@ -23,13 +23,15 @@ check:
 	go run $(STATICCHECK) ./...
 
 # Tests start a real redis-server themselves; only the program must be there. curl runs the README's example. Node runs
-# the client libraries of test/clients, and oidc-provider. HAProxy and nginx stand in front of gateways.
+# the client libraries of test/clients, and oidc-provider. HAProxy and nginx stand in front of gateways. Chromium opens the
+# pages that people see.
 tools:
 	@command -v redis-server >/dev/null || .ci/install redis-server
 	@PATH="$$PATH:/usr/sbin" command -v haproxy >/dev/null || .ci/install haproxy
 	@PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || .ci/install nginx
 	@command -v curl >/dev/null || .ci/install curl
 	@command -v node >/dev/null && command -v npm >/dev/null || .ci/install nodejs npm
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || .ci/install chromium chromium-sandbox
 	@.ci/npm test/clients clients
 
 soak: tools

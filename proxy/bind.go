@@ -233,5 +233,5 @@ func (o *outgoing) applyTo(out *http.Request) {
 // endlessLogin: more was added to a request on its trip than a login needs.
 func endlessLogin(cause error) *refusal {
 	err := &oauth.Error{Status: http.StatusBadGateway, Code: oauth.CodeServerError, Description: "the login does not come to an end"}
-	return &refusal{told: err.Because(cause), title: "This sign-in went wrong", text: "It went around more often than it should." + startAgain}
+	return &refusal{told: err.Because(cause), page: pageEndlessLogin}
 }

@@ -61,6 +61,5 @@ func (r *reply) addIssuerTo(form *rewrite.Form) error {
 func (r *reply) otherIssuer() error {
 	r.server.Log.Error("an authorization response with another iss was withheld", zap.String("request_id", r.x.id))
 	return &refusal{told: (&oauth.Error{Status: http.StatusBadGateway, Code: oauth.CodeServerError,
-		Description: "the authorization response names another issuer", Setting: "RESPONSE_ISS"}).Because(rewrite.ErrOtherIssuer),
-		title: "This sign-in went wrong", text: "The answer to this sign-in does not come from where it should." + startAgain}
+		Description: "the authorization response names another issuer", Setting: "RESPONSE_ISS"}).Because(rewrite.ErrOtherIssuer), page: pageOtherIssuer}
 }

@@ -14,10 +14,10 @@ import (
 
 // refusal is an error as a person is told it. Of what the request says, only the link has anything in it.
 type refusal struct {
-	told        *oauth.Error // what a program is told
-	title, text string
-	link        string // where to go on; empty: nowhere
-	linkText    string
+	told     *oauth.Error // what a program is told
+	page     pageName
+	link     string // where to go on; empty: nowhere
+	linkText linkName
 }
 
 func (r *refusal) Error() string { return r.told.Error() }
@@ -25,44 +25,35 @@ func (r *refusal) Error() string { return r.told.Error() }
 // Unwrap returns what a program is told.
 func (r *refusal) Unwrap() error { return r.told }
 
-const startAgain = " Go back to the application and choose to sign in again."
-
 // deadLink: the reference opens nothing for this browser. Unknown, expired, used and foreign are told alike.
 func deadLink(cause error) *refusal {
-	return &refusal{told: oauth.InvalidRequestURI().Because(cause), title: "This sign-in link cannot be used",
-		text: "Sign-in links work once, in one browser, and only for a short time." + startAgain}
+	return &refusal{told: oauth.InvalidRequestURI().Because(cause), page: pageDeadLink}
 }
 
 // usedLink is for the browser that has finished its own flow; back leads to the application, if that is known.
 func usedLink(back string) *refusal {
-	return &refusal{told: oauth.InvalidRequestURI(), title: "This sign-in has ended",
-		text: "The application already has the answer to this sign-in. Sign-in links work once.",
-		link: back, linkText: "Back to the application"}
+	return &refusal{told: oauth.InvalidRequestURI(), page: pageUsedLink, link: back, linkText: linkBack}
 }
 
 // needsCookies: a browser that has not kept the cookie of its first visit.
 func needsCookies(again string) *refusal {
-	return &refusal{told: oauth.InvalidRequest("the browser did not return the gateway's cookie"), title: "Cookies are needed to sign in",
-		text: "Your browser did not keep a cookie that this sign-in needs. Allow cookies for this site and try again.",
-		link: again, linkText: "Try again"}
+	return &refusal{told: oauth.InvalidRequest("the browser did not return the gateway's cookie"), page: pageNeedsCookies,
+		link: again, linkText: linkTryAgain}
 }
 
 // malformed: an authorization request that is none.
 func malformed(err *oauth.Error) *refusal {
-	return &refusal{told: err, title: "This sign-in link is damaged", text: "Something in its address is missing or twice." + startAgain}
+	return &refusal{told: err, page: pageMalformed}
 }
 
 // notPushed: a plain authorization request where pushed ones are required (RFC 9126 §4).
 func notPushed(reason error) *refusal {
-	return &refusal{told: oauth.InvalidRequest("authorization requests must be pushed first (RFC 9126)").Because(reason),
-		title: "This sign-in did not start the way it must",
-		text:  "This service accepts only sign-ins that the application has announced beforehand." + startAgain}
+	return &refusal{told: oauth.InvalidRequest("authorization requests must be pushed first (RFC 9126)").Because(reason), page: pageNotPushed}
 }
 
 // unavailable: something behind the gateway does not answer. The same address may work a little later.
 func unavailable(err *oauth.Error) *refusal {
-	return &refusal{told: err, title: "Sign-in is not available right now",
-		text: "This is a passing problem. Wait a moment and load this page again."}
+	return &refusal{told: err, page: pageUnavailable}
 }
 
 // badGateway: the authorization server cannot be reached, or does not answer in time.
@@ -73,7 +64,7 @@ func badGateway(status int, cause error) *refusal {
 
 // leadingTo returns the page with a link that tries the same again.
 func (r *refusal) leadingTo(link string) *refusal {
-	r.link, r.linkText = link, "Try again"
+	r.link, r.linkText = link, linkTryAgain
 	return r
 }
 
@@ -81,7 +72,7 @@ func plainRefusal(err *oauth.Error) *refusal {
 	if err.Status >= 500 {
 		return unavailable(err)
 	}
-	return &refusal{told: err, title: "This request cannot be served", text: "Something about it is not as it must be." + startAgain}
+	return &refusal{told: err, page: pageRefused}
 }
 
 //go:embed page.html
@@ -99,21 +90,33 @@ func digestOfStyle(page string) string {
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// writeRefusal writes the page. reference is what its reader can give to support.
-func writeRefusal(w http.ResponseWriter, reference string, r *refusal) {
+// writeRefusal writes the page in the language. reference is what its reader can give to support.
+func writeRefusal(w http.ResponseWriter, reference string, l *language, r *refusal) {
 	var b bytes.Buffer
-	pageTemplate.Execute(&b, map[string]string{ // a buffer does not fail
-		"Title": r.title, "Text": r.text, "Link": r.link, "LinkText": r.linkText, "Code": r.told.Code, "Reference": reference,
+	pageTemplate.Execute(&b, map[string]any{ // a buffer does not fail
+		"Words": l, "Page": l.Pages[r.page], "Link": r.link, "LinkText": l.Links[r.linkText], "Code": r.told.Code, "Reference": reference,
 	})
 	r.told.WriteHead(w.Header())
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Language", l.Tag)
+	addVary(h, "Accept-Language")
 	h.Set("Content-Security-Policy", pagePolicy)
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
 	w.WriteHeader(r.told.Status)
 	w.Write(b.Bytes())
+}
+
+// addVary says that the response depends on the field of the request (RFC 9110 §12.5.5), unless that is said already.
+func addVary(h http.Header, field string) {
+	for name := range strings.SplitSeq(strings.Join(h["Vary"], ","), ",") {
+		if name = strings.Trim(name, " \t"); name == "*" || strings.EqualFold(name, field) {
+			return
+		}
+	}
+	h.Add("Vary", field)
 }
 
 // wantsJSON reports whether the request asks for JSON rather than for a page. Who calls a token endpoint is a program.

@@ -64,7 +64,7 @@ func (s *Server) writePage(w http.ResponseWriter, r *http.Request, err error) {
 	if !errors.As(err, &told) {
 		told = plainRefusal(asOAuth(err))
 	}
-	writeRefusal(w, exchangeOf(r).id, told)
+	writeRefusal(w, exchangeOf(r).id, languageFor(r, languages), told)
 }
 
 func writeJSON(w http.ResponseWriter, err *oauth.Error) {
