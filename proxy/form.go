@@ -101,7 +101,11 @@ func putBack(r *http.Request, read []byte) {
 	}{io.MultiReader(bytes.NewReader(read), r.Body), r.Body}
 }
 
-func hasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBody }
+// hasBody reports whether a request has a body, or may have one of unknown length. In HTTP/2 net/http gives it one that is
+// not http.NoBody also where there is none.
+func hasBody(r *http.Request) bool {
+	return r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0
+}
 
 // isForm reports whether a body can be judged as a form: one media type, a charset in which ASCII is ASCII, and no
 // content encoding.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -241,6 +242,36 @@ func TestHTTP2HasNoConnectionFields(t *testing.T) {
 		}
 		if !refused {
 			t.Errorf("%s is taken", field.Name)
+		}
+	}
+}
+
+// A login by a browser that speaks HTTP/2, as browsers do where TLS ends here: net/http gives each of its requests a body
+// that is not http.NoBody, also where there is none.
+func TestALoginOverHTTP2(t *testing.T) {
+	t.Parallel()
+	own := newAuthority(t)
+	environ, replace := keyFiles(t)
+	replace(own.server)
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM([]byte(own.pem))
+	for _, required := range []string{"true", "false"} {
+		up := upstream.New(t)
+		s := start(t, append(environ, "UPSTREAM_URL="+up.URL, "CLIENTS_FILE="+writeFile(t, harness.Clients), "PAR_REQUIRED="+required)...)
+		public := strings.Replace(s.public, "http://", "https://", 1)
+		up.SetIssuer(public)
+		s.waitReady(t)
+		transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: roots}}
+		t.Cleanup(transport.CloseIdleConnections)
+		browser := harness.NewBrowser(public).KeepingAlive(transport)
+		push := browser.Post(t, "/par", harness.Form().Encode(), func(r *http.Request) { r.SetBasicAuth("web", "s3cret") })
+		requestURI, _ := push.JSON(t)["request_uri"].(string)
+		home := browser.LogIn(t, browser.Get(t, harness.Short("web", requestURI)))
+		if !strings.HasPrefix(home.Location, "https://app.example/cb?") || !strings.Contains(home.Location, "code=c0de") {
+			t.Errorf("PAR_REQUIRED=%s: came home to %q, %d", required, home.Location, home.Status)
+		}
+		if res := browser.Get(t, "/authorize"); res.Status == http.StatusUnsupportedMediaType {
+			t.Errorf("PAR_REQUIRED=%s: a GET without a body got %d", required, res.Status)
 		}
 	}
 }
