@@ -35,6 +35,8 @@ func (s *Server) admit(x *exchange) (leave func(), err error) {
 // checkHead refuses a request that is not even looked at.
 func (s *Server) checkHead(r *http.Request) error {
 	switch {
+	case !isToken(r.Method) || strings.Contains(r.RequestURI, " "):
+		return oauth.InvalidRequest("the method or the address is none of HTTP")
 	case r.Method == http.MethodConnect || r.Method == http.MethodTrace || r.Method == "PRI": // the last begins an HTTP/2 that nobody has agreed on
 		return methodNotSupported("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
 	case len(r.Header) > maxHeaderFields:
@@ -46,6 +48,13 @@ func (s *Server) checkHead(r *http.Request) error {
 		return loopDetected()
 	}
 	return nil
+}
+
+// isToken reports whether text is a token (RFC 9110 §5.6.2), as every method is. Of HTTP/2 net/http takes others, too.
+func isToken(text string) bool {
+	return text != "" && !strings.ContainsFunc(text, func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("!#$%&'*+-.^_`|~", c)
+	})
 }
 
 // aboutTheConnection are the options that a Connection header may have (RFC 9110 §7.6.1): those that exist, and the
