@@ -110,6 +110,33 @@ func TestConnectionsOfOneNetworkAreBounded(t *testing.T) {
 	}
 }
 
+// Whom to trust is no advice for who has no more files to open.
+func TestTheAdviceIsAboutTheLimitThatWasMet(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		total  int
+		denied proxy.Denied
+		advice string
+	}{
+		{100, proxy.TooManyOfOne, "TRUSTED_PROXIES"},
+		{100, proxy.TooManyInAll, "ulimit -n"},
+		{maxConnections, proxy.TooManyInAll, ""},
+	} {
+		core, logs := observer.New(zap.InfoLevel)
+		l := &counting{shares: &proxy.Shares{Total: c.total}, log: zap.New(core)}
+		l.tell(netip.MustParseAddr("203.0.113.7"), c.denied)
+		l.tell(netip.MustParseAddr("203.0.113.7"), c.denied)
+		if logs.Len() != 1 {
+			t.Fatalf("%d lines", logs.Len())
+		}
+		for _, advice := range []string{"TRUSTED_PROXIES", "ulimit -n"} {
+			if got := strings.Contains(logs.All()[0].Message, advice); got != (advice == c.advice) {
+				t.Errorf("%d, %s: %q", c.total, c.denied, logs.All()[0].Message)
+			}
+		}
+	}
+}
+
 // Who finds no room is ended at once, and room comes back.
 func TestConnectionsInAllAreBounded(t *testing.T) {
 	t.Parallel()
