@@ -236,6 +236,10 @@ func TestTheServersDeadlines(t *testing.T) {
 	if s.ReadTimeout != 0 || s.WriteTimeout != 0 {
 		t.Error("all of a body or of a response has a deadline, which cuts uploads and long polls")
 	}
+	if h := s.HTTP2; h.SendPingTimeout != 30*time.Second || h.PingTimeout != 15*time.Second || h.WriteByteTimeout != 30*time.Second || h.MaxReceiveBufferPerConnection != 1<<20 {
+		t.Errorf("in HTTP/2 a silent client is asked after %v and given up %v later, a write that gets nowhere after %v; %d bytes are kept for nobody",
+			h.SendPingTimeout, h.PingTimeout, h.WriteByteTimeout, h.MaxReceiveBufferPerConnection)
+	}
 	s.ReadHeaderTimeout, s.IdleTimeout = 200*time.Millisecond, 200*time.Millisecond
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
