@@ -30,6 +30,7 @@ tools:
 	@PATH="$$PATH:/usr/sbin" command -v haproxy >/dev/null || .ci/install haproxy
 	@PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || .ci/install nginx
 	@command -v curl >/dev/null || .ci/install curl
+	@command -v openssl >/dev/null || .ci/install openssl
 	@command -v node >/dev/null && command -v npm >/dev/null || .ci/install nodejs npm
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || .ci/install chromium chromium-sandbox
 	@.ci/npm test/clients clients

@@ -81,6 +81,15 @@ func TestOneNetworkDoesNotTakeEveryRequest(t *testing.T) {
 	}
 }
 
+// The figures of a gateway itself; the test above has smaller ones.
+func TestRequestsAreBoundedUnlessATestSaysOtherwise(t *testing.T) {
+	t.Parallel()
+	s := gatewayOnly(t, "http://127.0.0.1:1")
+	if a := &s.admission; a.Total != 20_000 || a.Each != 1024 || len(a.Free) != 1 {
+		t.Errorf("%d in all, %d of one network, but for %v", a.Total, a.Each, a.Free)
+	}
+}
+
 // HTTP/2 has no request line, and net/http lets through there what would break the one that goes upstream: a blank in an
 // address ends it to some servers, and belongs to it to others.
 func TestNoRequestLineIsBroken(t *testing.T) {

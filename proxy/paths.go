@@ -139,12 +139,16 @@ func foldSegments(p string) string {
 	var kept []string
 	for segment := range strings.SplitSeq(p, "/") {
 		segment, _, _ = strings.Cut(segment, ";")
-		if segment = strings.TrimFunc(segment, isInvisible); segment != "" {
+		if segment = strings.TrimFunc(segment, isInvisible); segment != "" && !cookieless.MatchString(segment) {
 			kept = append(kept, segment)
 		}
 	}
 	return strings.ToLower(strings.ToUpper("/" + strings.Join(kept, "/")))
 }
+
+// cookieless is a segment in which ASP.NET keeps what others keep in cookies: /(S(x))/authorize is /authorize to it, also
+// where it has no such session.
+var cookieless = regexp.MustCompile(`^\((?:[A-Za-z]\([^()]*\))+\)$`)
 
 func isInvisible(r rune) bool {
 	return r <= ' ' || r == 0x7f || unicode.IsSpace(r) || unicode.Is(unicode.Cf, r)

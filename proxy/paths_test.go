@@ -30,6 +30,8 @@ func TestClassifyKnowsEverySpellingOfTheAuthorizationEndpoint(t *testing.T) {
 
 		"/index.php/authorize": nearMiss, "/app/INDEX.php5/Authorize/": nearMiss, "/x.cgi/authorize/y": below, "/index%2ephp/authorize": nearMiss,
 		"/x.cgi/index.php/authorize": nearMiss, "/x.cg%c4%b1/index.php/authorize/y": below, "/index.php/%20/..%5cauthorize": nearMiss, "/x/%20/..%5c../authorize": nearMiss,
+		"/(S(x))/authorize": nearMiss, "/(A(x)S(y))/(F())/Authorize": nearMiss, "/%28S%28x%29%29/authorize/y": below, "/authorize/(S(x))": nearMiss,
+		"/authorize/(S(x))/..": nearMiss, "/x/(S(x))/../authorize": nearMiss, "/(x)/authorize": elsewhere, "/(S(x)/authorize": elsewhere, "/(S(x))authorize": elsewhere,
 		"/api/v1.0/authorize": elsewhere, "/.well-known/authorize": elsewhere, "/realms/example.com/authorize": elsewhere, "/index.php/x/authorize": elsewhere,
 
 		"/": elsewhere, "": elsewhere, "/authorizer": elsewhere, "/x/authorize": elsewhere, "/authorize_it": elsewhere, "/par/": elsewhere,

@@ -60,7 +60,7 @@ func (u *unpushedRequest) mutatePath() {
 	case 2:
 		u.path = strings.ToUpper(u.path)
 	case 3:
-		u.path = strings.Replace(u.path, "/", pick(u.r, "//", "/./", "/x/../", "/%2e/", "/x/%2e%2e/", "/x/%252e./", "/;/", "/;a=b/", "/ /", `/\`, "/%5c", "/%2f"), 1)
+		u.path = strings.Replace(u.path, "/", pick(u.r, "//", "/./", "/x/../", "/%2e/", "/x/%2e%2e/", "/x/%252e./", "/;/", "/;a=b/", "/(S(x))/", "/%28A(x)S(y))/", "/ /", `/\`, "/%5c", "/%2f"), 1)
 	case 4:
 		u.path += pick(u.r, "/", "//", "/.", "/x/..", "/../authorize", "/..;/authorize")
 	case 5:

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -36,6 +39,7 @@ func TestTheBinary(t *testing.T) {
 		{"reads its files again at a hangup, and loses no request", reloadsAtAHangup},
 		{"is not ended by a hangup while it starts", survivesAnEarlyHangup},
 		{"trusts the system's authorities besides those of the file", trustsTheSystem},
+		{"repeats nothing that the upstream says unasked", repeatsNothingUnasked},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -272,5 +276,43 @@ func trustsTheSystem(t *testing.T, binary string) {
 		p := startProcess(t, binary, "UPSTREAM_URL="+address, "UPSTREAM_CA_FILE="+file, "SSL_CERT_FILE="+writeFile(t, system.pem))
 		up.SetIssuer(p.public)
 		p.waitReady(t)
+	}
+}
+
+// net/http tells the process's own log what comes on a connection on which nothing was asked: a second answer, with its code.
+func repeatsNothingUnasked(t *testing.T, binary string) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	go func() {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				reader := bufio.NewReader(c)
+				for {
+					if _, err := http.ReadRequest(reader); err != nil {
+						return
+					}
+					io.WriteString(c, "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nnoHTTP/1.1 302 Found\r\nLocation: https://app.example/cb?code=canary\r\n\r\n")
+				}
+			}()
+		}
+	}()
+	p := startProcess(t, binary, "UPSTREAM_URL=http://"+listener.Addr().String(), "PUBLIC_URL=http://127.0.0.1:1", "AUTHORIZE_PATH=/authorize", "TOKEN_PATH=/token", "LOG_LEVEL=debug")
+	fetch(t, p.public+"/page")
+	harness.WaitFor(t, "the log", func() bool { return strings.Contains(p.logs.String(), "idle HTTP channel") })
+	if text := p.logs.String(); strings.Contains(text, "canary") {
+		t.Errorf("%s", text)
+	}
+	for line := range strings.Lines(p.logs.String()) {
+		if !json.Valid([]byte(line)) {
+			t.Errorf("a line of another kind: %s", line)
+		}
 	}
 }

@@ -65,10 +65,21 @@ func (l *counting) tell(addr netip.Addr, denied proxy.Denied) {
 	defer l.mu.Unlock()
 	l.refused++
 	if now := time.Now(); now.Sub(l.told) >= betweenRefusals {
-		l.log.Warn("connections refused; if these are a proxy's, name it in TRUSTED_PROXIES", zap.String("reason", string(denied)),
+		l.log.Warn("connections refused"+l.advice(denied), zap.String("reason", string(denied)),
 			zap.Stringer("last_from", addr), zap.Int("refused", l.refused))
 		l.told, l.refused = now, 0
 	}
+}
+
+// advice says what would let more of them in; empty when nothing here would.
+func (l *counting) advice(denied proxy.Denied) string {
+	switch {
+	case denied == proxy.TooManyOfOne:
+		return "; if these are a proxy's, name it in TRUSTED_PROXIES"
+	case l.shares.Total < maxConnections:
+		return "; more are borne where the process may have more files open (ulimit -n)"
+	}
+	return ""
 }
 
 func addressOf(c net.Conn) netip.Addr {

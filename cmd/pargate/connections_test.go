@@ -110,6 +110,33 @@ func TestConnectionsOfOneNetworkAreBounded(t *testing.T) {
 	}
 }
 
+// Whom to trust is no advice for who has no more files to open.
+func TestTheAdviceIsAboutTheLimitThatWasMet(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		total  int
+		denied proxy.Denied
+		advice string
+	}{
+		{100, proxy.TooManyOfOne, "TRUSTED_PROXIES"},
+		{100, proxy.TooManyInAll, "ulimit -n"},
+		{maxConnections, proxy.TooManyInAll, ""},
+	} {
+		core, logs := observer.New(zap.InfoLevel)
+		l := &counting{shares: &proxy.Shares{Total: c.total}, log: zap.New(core)}
+		l.tell(netip.MustParseAddr("203.0.113.7"), c.denied)
+		l.tell(netip.MustParseAddr("203.0.113.7"), c.denied)
+		if logs.Len() != 1 {
+			t.Fatalf("%d lines", logs.Len())
+		}
+		for _, advice := range []string{"TRUSTED_PROXIES", "ulimit -n"} {
+			if got := strings.Contains(logs.All()[0].Message, advice); got != (advice == c.advice) {
+				t.Errorf("%d, %s: %q", c.total, c.denied, logs.All()[0].Message)
+			}
+		}
+	}
+}
+
 // Who finds no room is ended at once, and room comes back.
 func TestConnectionsInAllAreBounded(t *testing.T) {
 	t.Parallel()
@@ -208,6 +235,10 @@ func TestTheServersDeadlines(t *testing.T) {
 	}
 	if s.ReadTimeout != 0 || s.WriteTimeout != 0 {
 		t.Error("all of a body or of a response has a deadline, which cuts uploads and long polls")
+	}
+	if h := s.HTTP2; h.SendPingTimeout != 30*time.Second || h.PingTimeout != 15*time.Second || h.WriteByteTimeout != 30*time.Second || h.MaxReceiveBufferPerConnection != 1<<20 {
+		t.Errorf("in HTTP/2 a silent client is asked after %v and given up %v later, a write that gets nowhere after %v; %d bytes are kept for nobody",
+			h.SendPingTimeout, h.PingTimeout, h.WriteByteTimeout, h.MaxReceiveBufferPerConnection)
 	}
 	s.ReadHeaderTimeout, s.IdleTimeout = 200*time.Millisecond, 200*time.Millisecond
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

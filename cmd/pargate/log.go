@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"io"
+	stdlog "log"
 	"os"
 
 	"go.uber.org/zap"
@@ -25,6 +27,23 @@ func newLogger(cfg *config.Config, w io.Writer) *zap.Logger {
 		encoder = zapcore.NewConsoleEncoder(fields)
 	}
 	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), level))
+}
+
+// takeStandardLog sends what net/http says of the process's connections to log, instead of to standard error. It is a setting
+// of the whole process, for main to make once.
+func takeStandardLog(log *zap.Logger) {
+	stdlog.SetFlags(0)
+	stdlog.SetOutput(unquoted{log})
+}
+
+// unquoted logs lines up to what they quote: that may be an upstream's answer, with codes and sessions in it.
+type unquoted struct{ log *zap.Logger }
+
+// Write implements io.Writer.
+func (w unquoted) Write(line []byte) (int, error) {
+	text, _, _ := bytes.Cut(bytes.TrimSpace(line), []byte{'"'})
+	w.log.Warn("net/http", zap.ByteString("message", text))
+	return len(line), nil
 }
 
 func isTerminal(w io.Writer) bool {

@@ -28,6 +28,7 @@ func serve(ctx context.Context, args []string, p program) int {
 	}
 	log := newLogger(cfg, p.stderr)
 	defer log.Sync()
+	takeStandardLog(log)
 	pushstore.LogRedis(func(message string) { log.Warn("redis client", zap.String("message", message)) })
 	for _, w := range warnings {
 		log.Warn(w.Text, zap.String("setting", w.Name))

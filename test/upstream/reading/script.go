@@ -56,7 +56,7 @@ func scriptPath(p string) string {
 	p = unescape(p, '+')
 	p, _, _ = strings.Cut(p, "\x00")
 	p = strings.NewReplacer(`\`, "/", "\xc0\xaf", "/", "\xc0\xae", ".").Replace(bestFit(p))
-	p = strings.ToLower(path.Clean("/" + p))
+	p = cookieless.ReplaceAllString(strings.ToLower(path.Clean("/"+p)), "/")
 	if at := scriptName.FindStringIndex(p); at != nil {
 		p = p[at[1]-1:]
 	}
@@ -67,6 +67,9 @@ func scriptPath(p string) string {
 }
 
 var scriptName = regexp.MustCompile(`^.*?\.(?:php|cgi|aspx?|pl|fcgi)/`)
+
+// cookieless is where ASP.NET keeps sessions of browsers without cookies. It takes that away from every path.
+var cookieless = regexp.MustCompile(`(?:/\((?:[a-z]\([^()/]*\))+\))+/`)
 
 // bestFit is what Windows makes of letters that a narrow code page does not have: the ones that look like them.
 func bestFit(s string) string {
