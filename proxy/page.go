@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 
+	"pargate/proxy/metrics"
 	"pargate/proxy/oauth"
 )
 
@@ -18,6 +19,7 @@ type refusal struct {
 	title, text string
 	link        string // where to go on; empty: nowhere
 	linkText    string
+	outcome     metrics.Authorize // what an authorization request that gets it counts as; zero: as refused, if it is one
 }
 
 func (r *refusal) Error() string { return r.told.Error() }
@@ -29,34 +31,34 @@ const startAgain = " Go back to the application and choose to sign in again."
 
 // deadLink: the reference opens nothing for this browser. Unknown, expired, used and foreign are told alike.
 func deadLink(cause error) *refusal {
-	return &refusal{told: oauth.InvalidRequestURI().Because(cause), title: "This sign-in link cannot be used",
+	return &refusal{told: oauth.InvalidRequestURI().Because(cause), title: "This sign-in link cannot be used", outcome: metrics.UnknownOrUsed,
 		text: "Sign-in links work once, in one browser, and only for a short time." + startAgain}
 }
 
 // usedLink is for the browser that has finished its own flow; back leads to the application, if that is known.
 func usedLink(back string) *refusal {
-	return &refusal{told: oauth.InvalidRequestURI(), title: "This sign-in has ended",
+	return &refusal{told: oauth.InvalidRequestURI(), title: "This sign-in has ended", outcome: metrics.UsedByOwner,
 		text: "The application already has the answer to this sign-in. Sign-in links work once.",
 		link: back, linkText: "Back to the application"}
 }
 
 // needsCookies: a browser that has not kept the cookie of its first visit.
 func needsCookies(again string) *refusal {
-	return &refusal{told: oauth.InvalidRequest("the browser did not return the gateway's cookie"), title: "Cookies are needed to sign in",
+	return &refusal{told: oauth.InvalidRequest("the browser did not return the gateway's cookie"), title: "Cookies are needed to sign in", outcome: metrics.CookieMissing,
 		text: "Your browser did not keep a cookie that this sign-in needs. Allow cookies for this site and try again.",
 		link: again, linkText: "Try again"}
 }
 
 // malformed: an authorization request that is none.
 func malformed(err *oauth.Error) *refusal {
-	return &refusal{told: err, title: "This sign-in link is damaged", text: "Something in its address is missing or twice." + startAgain}
+	return &refusal{told: err, outcome: metrics.Malformed, title: "This sign-in link is damaged", text: "Something in its address is missing or twice." + startAgain}
 }
 
 // notPushed: a plain authorization request where pushed ones are required (RFC 9126 §4).
 func notPushed(reason error) *refusal {
 	return &refusal{told: oauth.InvalidRequest("authorization requests must be pushed first (RFC 9126)").Because(reason),
-		title: "This sign-in did not start the way it must",
-		text:  "This service accepts only sign-ins that the application has announced beforehand." + startAgain}
+		title: "This sign-in did not start the way it must", outcome: metrics.RefusedUnpushed,
+		text: "This service accepts only sign-ins that the application has announced beforehand." + startAgain}
 }
 
 // unavailable: something behind the gateway does not answer. The same address may work a little later.
