@@ -82,12 +82,12 @@ func (w *watch) see(what string, res harness.Response) harness.Response {
 	return res
 }
 
-func TestNoCanaryIsInALogLineAnErrorOrAPage(t *testing.T) {
+func TestNoCanaryIsInALogLineAMetricAnErrorOrAPage(t *testing.T) {
 	t.Parallel()
 	c := canaries{}
 	secret, code := c.of("client_secret"), c.of("code")
 	store := &brokenStore{Store: memory()}
-	g := harness.Start(t, harness.Setup{
+	g, m := metered(t, harness.Setup{
 		Store: store,
 		Clients: `[{"client_id": "web", "client_secret": "` + secret + `"}, {"client_id": "post", "client_secret": "` + secret + `", "token_endpoint_auth_method": "client_secret_post"},
 			{"client_id": "picky", "client_secret": "` + secret + `", "redirect_uris": ["https://app.example/cb"], "scope": "openid", "response_types": ["code"]},
@@ -239,6 +239,9 @@ func TestNoCanaryIsInALogLineAnErrorOrAPage(t *testing.T) {
 		if found := c.in(fmt.Sprint(entry.Message, entry.ContextMap())); len(found) > 0 {
 			t.Errorf("%v in the log: %s %v", found, entry.Message, entry.ContextMap())
 		}
+	}
+	if text := m.text(t); strings.Count(text, "\n") < 1000 || len(c.in(text)) > 0 {
+		t.Errorf("%v in %d lines of metrics", c.in(text), strings.Count(text, "\n"))
 	}
 }
 
