@@ -28,8 +28,8 @@ type Config struct {
 	PublicURL *url.URL `env:"PUBLIC_URL" unset:"the upstream's issuer" help:"Address that browsers and clients use. Needed when the authorization server publishes no metadata; otherwise its issuer must have this origin."`
 	// ListenAddr is the host:port that serves clients and browsers.
 	ListenAddr Addr `env:"LISTEN_ADDR" envDefault:":8080" help:"Address (host:port) that serves clients and browsers, or unix:/path for a socket."`
-	// AdminAddr is the host:port of /livez and /readyz. Empty means off.
-	AdminAddr Addr `env:"ADMIN_ADDR" envDefault:":8081" help:"Address (host:port) that serves /livez and /readyz. off serves them nowhere. Never expose it publicly."`
+	// AdminAddr is the host:port of /livez, /readyz and /metrics. Empty means off.
+	AdminAddr Addr `env:"ADMIN_ADDR" envDefault:":8081" help:"Address (host:port) that serves /livez, /readyz and /metrics. off serves them nowhere. Never expose it publicly."`
 	// RedisURL is the store: a redis, rediss, unix, valkey or valkeys URL. Unset means the memory of this process.
 	RedisURL Secret `env:"REDIS_URL" unset:"memory" help:"Address of Redis or Valkey: redis://, rediss:// (TLS) or unix://; with ?master_name= those of Sentinels, with ?addr= of a cluster. Without it pushed requests live in the memory of one process: run one replica only."`
 	// PARRequired refuses every authorization request that was not pushed.

@@ -27,6 +27,7 @@ func (s *Server) admit(x *exchange) (leave func(), err error) {
 	if denied == Granted {
 		return leave, nil
 	}
+	s.Metrics.RequestsRefused.Inc(denied.Crowd())
 	crowded := oauth.TemporarilyUnavailable("too many requests at once").Because(fmt.Errorf("requests: %s", denied))
 	crowded.RetryAfter = admissionRetry
 	if denied == TooManyOfOne { // or it is a proxy, behind which there is everybody

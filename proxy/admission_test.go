@@ -12,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"pargate/proxy/metrics"
 	"pargate/pushstore"
 )
 
@@ -70,6 +73,11 @@ func TestOneNetworkDoesNotTakeEveryRequest(t *testing.T) {
 	go func() { done <- ask(context.Background(), "/page", "203.0.113.2").Code }() // another network has room
 	<-arrived
 	refused("/page", "203.0.114.1") // nobody has
+	for reason, want := range map[metrics.Crowd]float64{metrics.CrowdFromOne: 2, metrics.CrowdInAll: 1} {
+		if got := testutil.ToFloat64(s.Metrics.RequestsRefused[reason]); got != want {
+			t.Errorf("%v count as refused for reason %d, want %v", got, reason, want)
+		}
+	}
 	close(released)
 	for range 4 {
 		if code := <-done; code != 200 {

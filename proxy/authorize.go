@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"pargate/proxy/metrics"
 	"pargate/proxy/oauth"
 	"pargate/pushstore"
 )
@@ -32,6 +33,7 @@ func (s *Server) byReference(w http.ResponseWriter, r *http.Request, found prese
 	if native, err := s.isNative(r, short); err != nil {
 		return err
 	} else if native {
+		x.outcome = metrics.PassedNative
 		return s.forward(w, r)
 	}
 
@@ -211,7 +213,9 @@ func (x *exchange) retryURL(cookie flowCookie) string {
 
 // storeTrouble: the store cannot answer, so nothing is known of the reference. The link opens it again.
 func storeTrouble(cause error, again string) error {
-	return unavailable(oauth.TemporarilyUnavailable("the request cannot be looked up").Because(cause)).leadingTo(again)
+	r := unavailable(oauth.TemporarilyUnavailable("the request cannot be looked up").Because(cause)).leadingTo(again)
+	r.outcome = metrics.StoreError
+	return r
 }
 
 // detached is for what must be known to the end, whether or not the browser waits for it.

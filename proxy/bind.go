@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"pargate/proxy/metrics"
 	"pargate/proxy/oauth"
 	"pargate/pushstore"
 	"pargate/rewrite"
@@ -108,7 +109,10 @@ func (s *Server) bind(r *http.Request, flow *openFlow, short shortRequest) error
 	if short.ref == "" {
 		flow = s.atItsPage(r, flow)
 	}
-	x.flow = flow
+	x.flow, x.outcome = flow, metrics.Expanded
+	if short.ref == "" {
+		x.outcome = metrics.Bound
+	}
 	var changed []string
 	var err error
 	if s.AuthorizeByPOST && x.place == atAuthorize {
@@ -119,7 +123,7 @@ func (s *Server) bind(r *http.Request, flow *openFlow, short shortRequest) error
 	if err != nil {
 		return err
 	}
-	s.logChanges(x, flow, changed)
+	s.tellChanges(x, flow, changed)
 	return nil
 }
 
@@ -201,8 +205,8 @@ func isPristine(r *http.Request, short shortRequest) bool {
 	return true
 }
 
-// logChanges names what was not as it was pushed.
-func (s *Server) logChanges(x *exchange, flow *openFlow, changed []string) {
+// tellChanges counts what was not as it was pushed, and names it in the log.
+func (s *Server) tellChanges(x *exchange, flow *openFlow, changed []string) {
 	changed = slices.DeleteFunc(changed, func(name string) bool {
 		return name == oauth.ParamClientID || name == oauth.ParamRequestURI || oauth.IsOwnName(name)
 	})
@@ -211,9 +215,22 @@ func (s *Server) logChanges(x *exchange, flow *openFlow, changed []string) {
 	}
 	slices.Sort(changed)
 	changed = slices.Compact(changed)
+	s.countChanges(flow, changed)
 	names := knownAsNames(changed)
 	s.Log.Info("parameters of a request in a flow were overwritten, put back or dropped; RESUME_PARAMS keeps those that a login needs",
 		zap.String("request_id", x.id), zap.String("flow", pushstore.Digest(flow.Reference)), zap.Strings("names", names), zap.Int("others", len(changed)-len(names)))
+}
+
+// countChanges counts each name once for the request. What is neither pushed nor of an authorization request was taken for no
+// resume key.
+func (s *Server) countChanges(flow *openFlow, changed []string) {
+	for _, name := range changed {
+		if folded := oauth.Fold(name); flow.pushed.Concerns(oauth.Escape(name)) {
+			s.Metrics.Overwritten.Inc(folded)
+		} else {
+			s.Metrics.ResumeKeyDropped()
+		}
+	}
 }
 
 // applyTo changes the outbound request.

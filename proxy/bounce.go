@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"pargate/proxy/metrics"
 	"pargate/proxy/oauth"
 	"pargate/pushstore"
 )
@@ -41,16 +42,31 @@ func (s *Server) bounce(w http.ResponseWriter, r *http.Request, short shortReque
 	case x.wouldEvict(r):
 		return deadLink(errFrameEvicts)
 	default:
+		for range x.evictions() {
+			s.Metrics.Flows.Inc(metrics.FlowEvicted)
+		}
 		for _, line := range x.jar.evict(x.flows) {
 			w.Header().Add("Set-Cookie", line)
 		}
 		w.Header().Add("Set-Cookie", x.jar.set(x.jar.mint(short.ref, short.clientID)))
 	}
+	x.outcome = metrics.Bounced
 	oauth.NoStore(w.Header())
 	w.Header().Set("Referrer-Policy", "no-referrer")
 	w.Header().Set("Location", again+"&"+marker)
 	w.WriteHeader(http.StatusSeeOther)
 	return nil
+}
+
+// evictions is how many live flows end for one more.
+func (x *exchange) evictions() int {
+	live := 0
+	for _, c := range x.flows {
+		if !c.finished {
+			live++
+		}
+	}
+	return min(max(0, live-maxLiveFlows+1), maxEvicted)
 }
 
 // wouldEvict reports whether the request is a frame's, for which another flow would have to end: other people's pages have

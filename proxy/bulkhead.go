@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"pargate/proxy/metrics"
 	"pargate/proxy/oauth"
 )
 
@@ -31,6 +32,8 @@ const maxResponses = 2048
 // that an upstream that has stalled takes neither the memory nor the patience of everybody with it.
 type bulkhead struct {
 	next     http.RoundTripper
+	kind     metrics.Slot
+	metrics  *metrics.Metrics
 	slots    chan struct{}
 	queue    chan struct{}
 	patience time.Duration
@@ -38,8 +41,8 @@ type bulkhead struct {
 	streams  *Shares // of the responses on their way; nil: they are short
 }
 
-func newBulkhead(next http.RoundTripper, slots, queue int) *bulkhead {
-	return &bulkhead{next: next, slots: make(chan struct{}, slots), queue: make(chan struct{}, queue), patience: forwardPatience}
+func newBulkhead(next http.RoundTripper, kind metrics.Slot, slots, queue int, m *metrics.Metrics) *bulkhead {
+	return &bulkhead{next: next, kind: kind, metrics: m, slots: make(chan struct{}, slots), queue: make(chan struct{}, queue), patience: forwardPatience}
 }
 
 // withUploads keeps all but most slots for requests whose body is there already: who sends slowly cannot take them all,
@@ -60,7 +63,7 @@ func (b *bulkhead) RoundTrip(r *http.Request) (*http.Response, error) {
 	if b.uploads != nil && exchangeOf(r).upload != nil {
 		giveBack, denied := b.uploads.Take(exchangeOf(r).origin.client)
 		if denied != Granted {
-			return nil, upstreamBusy()
+			return nil, b.busy(metrics.SlotUpload)
 		}
 		defer giveBack()
 	}
@@ -73,7 +76,7 @@ func (b *bulkhead) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	giveBack, denied := b.streams.Take(exchangeOf(r).origin.client)
 	if denied != Granted {
-		return nil, upstreamBusy()
+		return nil, b.busy(metrics.SlotResponse)
 	}
 	res, err := b.next.RoundTrip(r)
 	if err != nil {
@@ -107,7 +110,7 @@ func (b *bulkhead) enter(ctx context.Context) error {
 	case b.queue <- struct{}{}:
 		defer func() { <-b.queue }()
 	default:
-		return upstreamBusy()
+		return b.busy(b.kind)
 	}
 	patience := time.NewTimer(b.patience)
 	defer patience.Stop()
@@ -117,8 +120,14 @@ func (b *bulkhead) enter(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-patience.C:
-		return upstreamBusy()
+		return b.busy(b.kind)
 	}
+}
+
+// busy counts a request for which there is no room.
+func (b *bulkhead) busy(kind metrics.Slot) error {
+	b.metrics.UpstreamRefused.Inc(kind)
+	return upstreamBusy()
 }
 
 // upstreamBusy: too many requests wait for the authorization server already.

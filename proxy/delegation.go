@@ -23,7 +23,7 @@ const (
 func (s *Server) newClientAuth(transport http.RoundTripper) (authenticator, error) {
 	source := func(ctx context.Context) string { return exchangeIn(ctx).origin.network() }
 	file, err := client.NewAuthenticator(client.Options{
-		Clients: s.Clients, Marks: s.Store, Log: s.Log, Audience: s.Audience, Algorithms: s.signingAlgorithms(), Roots: s.ClientRoots,
+		Clients: s.Clients, Marks: s.Store, Log: s.Log, Metrics: s.Metrics, Audience: s.Audience, Algorithms: s.signingAlgorithms(), Roots: s.ClientRoots,
 		AllowPrivateKeySets: s.AllowPrivateKeySets, KeySetRoots: s.KeySetRoots, Now: s.Now, Source: source,
 	})
 	s.signatures = file
@@ -43,7 +43,7 @@ func (s *Server) newClientAuth(transport http.RoundTripper) (authenticator, erro
 			issuer := exchangeIn(ctx).endpoints.issuer // a store may serve several
 			return s.Store.Mark(ctx, issuer+" "+holder, issuer+" "+id, life)
 		},
-		Log: s.Log, Now: s.Now,
+		Log: s.Log, Metrics: s.Metrics, Now: s.Now,
 		Source:      source,
 		RedirectURI: func(ctx context.Context) string { return exchangeIn(ctx).redirectURI },
 	})

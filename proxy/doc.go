@@ -13,5 +13,6 @@
 // Every upstream response then goes through one list, in response.go: read the page, recognise the authorization
 // response, guard, finish, iss, collapse, headers.
 //
-// Handlers return errors. Server.json tells them to clients and Server.page to people; both log them, once.
+// Handlers return errors. Server.json tells them to clients and Server.page to people; both log them, once. What has come of a
+// request is counted when it has been served (counting.go).
 package proxy

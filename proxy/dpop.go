@@ -9,6 +9,7 @@ import (
 
 	"pargate/proxy/client"
 	"pargate/proxy/dpop"
+	"pargate/proxy/metrics"
 	"pargate/proxy/oauth"
 )
 
@@ -20,12 +21,14 @@ func (s *Server) bindToKey(r *http.Request, params oauth.Params) (*dpop.Proof, o
 		return nil, params, nil
 	}
 	if e.proofs == nil {
+		s.Metrics.Proofs.Inc(metrics.ProofIgnored)
 		// As by any server that does not know it. A dpop_jkt would bind nothing there.
 		s.Log.Debug("a DPoP header is ignored: the authorization server's metadata does not advertise DPoP, or only with algorithms that are not taken here", zap.String("request_id", exchangeOf(r).id))
 		return nil, params, nil
 	}
 	proof, err := dpop.Verify(fields, dpop.Request{Method: http.MethodPost, URI: e.pushURL(), Algorithms: e.proofs, Time: s.Now()})
 	if err != nil {
+		s.Metrics.Proofs.Inc(metrics.ProofRefused)
 		return nil, nil, oauth.InvalidDPoPProof("the DPoP proof " + err.Error())
 	}
 	switch params.Get(oauth.ParamDPoPJKT) {
@@ -35,6 +38,7 @@ func (s *Server) bindToKey(r *http.Request, params oauth.Params) (*dpop.Proof, o
 		others := slices.DeleteFunc(slices.Clone(params), func(p oauth.Param) bool { return p.Name == oauth.ParamDPoPJKT })
 		return proof, append(others, oauth.Param{Name: oauth.ParamDPoPJKT, Value: proof.Thumbprint}), nil
 	}
+	s.Metrics.Proofs.Inc(metrics.ProofRefused)
 	return nil, nil, oauth.InvalidDPoPProof("dpop_jkt is not the thumbprint of the key of the DPoP proof; use one key for both, or leave dpop_jkt out")
 }
 
@@ -48,8 +52,10 @@ func (s *Server) useUp(r *http.Request, c *client.Client, proof *dpop.Proof) err
 	case err != nil:
 		return oauth.TemporarilyUnavailable("the DPoP proof could not be checked; make a new one").Because(err)
 	case !first:
+		s.Metrics.Proofs.Inc(metrics.ProofRefused)
 		return oauth.InvalidDPoPProof("the DPoP proof was used before; make one for each request, with a jti of its own")
 	}
+	s.Metrics.Proofs.Inc(metrics.ProofTaken)
 	return nil
 }
 

@@ -21,6 +21,7 @@ import (
 	"go.uber.org/zap"
 
 	"pargate/proxy/client"
+	"pargate/proxy/metrics"
 	"pargate/proxy/oauth"
 	"pargate/pushstore"
 	"pargate/rewrite"
@@ -60,12 +61,21 @@ const (
 	verdictNotAsked = "not asked"
 )
 
+// opinions are the metrics' words for the verdicts.
+var opinions = map[string]metrics.Opinion{verdictAccepted: metrics.OpinionAccepted, verdictRejected: metrics.OpinionRejected,
+	verdictNone: metrics.OpinionNone, verdictGranted: metrics.OpinionGranted, verdictNotAsked: metrics.OpinionNotAsked}
+
+// errWouldRefuse is in the error for a request that the upstream would refuse.
+var errWouldRefuse = errors.New("dry run")
+
 // tryOut returns the error with which the upstream would refuse the request; nil also when it cannot tell.
-func (s *Server) tryOut(r *http.Request, c *client.Client, request pushstore.Request) error {
+func (s *Server) tryOut(r *http.Request, c *client.Client, request pushstore.Request) (metrics.Opinion, error) {
 	if s.dryRun == nil {
-		return nil
+		return metrics.OpinionNotAsked, nil
 	}
 	o := s.opinionOn(r, c, request)
+	counted := opinions[o.verdict]
+	s.Metrics.DryRuns.Inc(counted)
 	level := zap.InfoLevel
 	switch o.verdict {
 	case verdictNotAsked:
@@ -80,10 +90,10 @@ func (s *Server) tryOut(r *http.Request, c *client.Client, request pushstore.Req
 	s.Log.Log(level, "dry run", zap.String("request_id", exchangeOf(r).id), zap.String("opinion", o.verdict), zap.Int("upstream_status", o.status),
 		zap.String("reason", o.why))
 	if o.verdict != verdictRejected {
-		return nil
+		return counted, nil
 	}
 	refused := &oauth.Error{Status: http.StatusBadRequest, Code: o.code, Description: "the authorization server would refuse this request at its authorization endpoint"}
-	return fmt.Errorf("dry run: %w", refused.Because(errors.New(o.why)))
+	return counted, fmt.Errorf("%w: %w", errWouldRefuse, refused.Because(errors.New(o.why)))
 }
 
 // opinionOn asks, if this client's request is one to ask about. A public client has not proved who it is: anybody could

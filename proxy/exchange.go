@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"pargate/proxy/metrics"
 )
 
 // exchange is what the gateway knows of one request while it is served. It stands in the request's context.
@@ -24,6 +26,9 @@ type exchange struct {
 	bodyless    bool   // the request has no body
 	redirectURI string // of a push
 	bodyArrived bool   // all of the body is here, or none will come
+
+	authorizes bool              // it is an authorization request, whatever comes of it
+	outcome    metrics.Authorize // what has come of it; metrics.NoAuthorization: nothing yet, or it is none
 
 	// for the forwarded request and its response
 	jar      *cookieJar           // nil: not known yet
@@ -62,11 +67,12 @@ type exchangeKey struct{}
 
 func exchangeOf(r *http.Request) *exchange { return r.Context().Value(exchangeKey{}).(*exchange) }
 
-// withExchange makes the exchange, gives the response its request id, drops the upstream's 1xx responses, and logs
-// the request when it has been served. No query is ever logged.
+// withExchange makes the exchange, gives the response its request id, drops the upstream's 1xx responses, and counts
+// and logs the request when it has been served. No query is ever logged.
 func (s *Server) withExchange(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x := &exchange{endpoints: s.upstream.known(), path: rawPath(r), rawQuery: r.URL.RawQuery, origin: s.proxies.locate(r), place: unknownPlace, bodyless: !hasBody(r)}
+		x := &exchange{endpoints: s.upstream.known(), path: rawPath(r), rawQuery: r.URL.RawQuery, origin: s.proxies.locate(r), place: unknownPlace, bodyless: !hasBody(r),
+			outcome: metrics.NoAuthorization}
 		x.id = requestID(r, x.origin.trusted)
 		if x.endpoints != nil {
 			x.place = x.endpoints.places.classify(x.path)
@@ -82,7 +88,11 @@ func (s *Server) withExchange(next http.Handler) http.Handler {
 		}
 		recorder := &recorder{ResponseWriter: w, id: x.id, patience: s.WriteTimeout, pausing: r.ProtoMajor > 1}
 		start := s.Now()
-		defer func() { s.logExchange(r, x, recorder, s.Now().Sub(start)) }()
+		defer func() {
+			took := s.Now().Sub(start)
+			s.countExchange(r, x, recorder.status, took)
+			s.logExchange(r, x, recorder, took)
+		}()
 		defer recorder.limitWriting() // what is left to write is written behind all this
 		next.ServeHTTP(recorder, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
 	})

@@ -5,12 +5,17 @@ import (
 
 	"go.uber.org/zap"
 
+	"pargate/proxy/metrics"
 	"pargate/pushstore"
 )
 
 // finish ends the flow: this response passes, a second one does not.
 func (r *reply) finish() error {
-	if r.response == nil || r.response.flow == nil {
+	switch {
+	case r.response == nil:
+		return nil
+	case r.response.flow == nil:
+		r.server.Metrics.Responses.Inc(metrics.ResponseUnassigned)
 		return nil
 	}
 	flow := r.response.flow
@@ -19,15 +24,31 @@ func (r *reply) finish() error {
 		zap.String("client_id", clip(flow.Party.ClientID, 128)))
 	switch {
 	case errors.Is(err, pushstore.ErrNotFound), errors.Is(err, pushstore.ErrTaken):
+		r.server.Metrics.Responses.Inc(metrics.ResponseTooLate)
 		return deadLink(err) // it ended while the upstream was answering
 	case err != nil:
+		r.server.Metrics.Responses.Inc(metrics.ResponseStoreError)
 		return r.withhold(err)
 	case !won:
+		r.server.Metrics.Responses.Inc(metrics.ResponseSecond)
 		log.Warn("a second authorization response was withheld")
 		return deadLink(errors.New("the flow already had its authorization response"))
 	}
+	r.server.Metrics.Flows.Inc(metrics.FlowFinished)
 	log.Info("authorization response passed", zap.Bool("error", r.response.Error))
 	r.Header.Add("Set-Cookie", r.x.jar.finish(flow.cookie))
+	return nil
+}
+
+// countPassed counts a response of a flow's that nothing has withheld.
+func (r *reply) countPassed() error {
+	switch {
+	case r.response == nil || r.response.flow == nil:
+	case r.response.Error:
+		r.server.Metrics.Responses.Inc(metrics.ResponseError)
+	default:
+		r.server.Metrics.Responses.Inc(metrics.ResponsePassed)
+	}
 	return nil
 }
 

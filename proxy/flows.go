@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 
+	"pargate/proxy/metrics"
 	"pargate/proxy/oauth"
 	"pargate/pushstore"
 	"pargate/rewrite"
@@ -48,6 +49,9 @@ func (s *Server) flowOf(r *http.Request, cookie flowCookie) (*openFlow, error) {
 	switch {
 	case errors.Is(err, pushstore.ErrNotFound), errors.Is(err, pushstore.ErrTaken),
 		err == nil && flow.Reference != cookie.reference: // a continuation has no cookie of its own
+		if errors.Is(err, pushstore.ErrNotFound) && !cookie.finished {
+			s.Metrics.Flows.Inc(metrics.FlowGone)
+		}
 		x.remember(cookie, nil)
 		return nil, nil
 	case err != nil:

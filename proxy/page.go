@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 
+	"pargate/proxy/metrics"
 	"pargate/proxy/oauth"
 )
 
@@ -18,6 +19,7 @@ type refusal struct {
 	page     pageName
 	link     string // where to go on; empty: nowhere
 	linkText linkName
+	outcome  metrics.Authorize // what an authorization request that gets it counts as; zero: as refused, if it is one
 }
 
 func (r *refusal) Error() string { return r.told.Error() }
@@ -27,28 +29,28 @@ func (r *refusal) Unwrap() error { return r.told }
 
 // deadLink: the reference opens nothing for this browser. Unknown, expired, used and foreign are told alike.
 func deadLink(cause error) *refusal {
-	return &refusal{told: oauth.InvalidRequestURI().Because(cause), page: pageDeadLink}
+	return &refusal{told: oauth.InvalidRequestURI().Because(cause), page: pageDeadLink, outcome: metrics.UnknownOrUsed}
 }
 
 // usedLink is for the browser that has finished its own flow; back leads to the application, if that is known.
 func usedLink(back string) *refusal {
-	return &refusal{told: oauth.InvalidRequestURI(), page: pageUsedLink, link: back, linkText: linkBack}
+	return &refusal{told: oauth.InvalidRequestURI(), page: pageUsedLink, outcome: metrics.UsedByOwner, link: back, linkText: linkBack}
 }
 
 // needsCookies: a browser that has not kept the cookie of its first visit.
 func needsCookies(again string) *refusal {
-	return &refusal{told: oauth.InvalidRequest("the browser did not return the gateway's cookie"), page: pageNeedsCookies,
+	return &refusal{told: oauth.InvalidRequest("the browser did not return the gateway's cookie"), page: pageNeedsCookies, outcome: metrics.CookieMissing,
 		link: again, linkText: linkTryAgain}
 }
 
 // malformed: an authorization request that is none.
 func malformed(err *oauth.Error) *refusal {
-	return &refusal{told: err, page: pageMalformed}
+	return &refusal{told: err, page: pageMalformed, outcome: metrics.Malformed}
 }
 
 // notPushed: a plain authorization request where pushed ones are required (RFC 9126 §4).
 func notPushed(reason error) *refusal {
-	return &refusal{told: oauth.InvalidRequest("authorization requests must be pushed first (RFC 9126)").Because(reason), page: pageNotPushed}
+	return &refusal{told: oauth.InvalidRequest("authorization requests must be pushed first (RFC 9126)").Because(reason), page: pageNotPushed, outcome: metrics.RefusedUnpushed}
 }
 
 // unavailable: something behind the gateway does not answer. The same address may work a little later.

@@ -13,9 +13,17 @@ import (
 
 	"pargate/proxy/client"
 	"pargate/proxy/dpop"
+	"pargate/proxy/metrics"
 	"pargate/proxy/oauth"
 	"pargate/pushstore"
 )
+
+// countedPush is push, and counts what has come of it.
+func (s *Server) countedPush(w http.ResponseWriter, r *http.Request) error {
+	err := s.push(w, r)
+	s.Metrics.Pushes.Inc(pushOutcome(err))
+	return err
+}
 
 // push is the pushed authorization request endpoint (RFC 9126 §2).
 func (s *Server) push(w http.ResponseWriter, r *http.Request) error {
@@ -54,7 +62,8 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request) error {
 	kept.Signed = request.signed
 
 	// 6. Ask the authorization server, where that is wanted, whether it would take the request.
-	if err := s.tryOut(r, c, kept); err != nil {
+	tried, err := s.tryOut(r, c, kept)
+	if err != nil {
 		return err
 	}
 
@@ -73,8 +82,21 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request) error {
 		zap.String("method", cred.Method), zap.Bool("listed", kept.Listed), zap.Bool("public", c.Public()),
 		zap.Strings("checked_by_registry", c.Described()), zap.Bool("dry_run", s.DryRun), zap.Bool("signed", request.signed), zap.Bool("dpop", proof != nil))
 
+	s.Metrics.RedirectChecks.Inc(checkedBy(c, tried))
+
 	// 9. Answer (RFC 9126 §2.2).
 	return writeCreated(w, ref, request.lifetime)
+}
+
+// checkedBy is what has said that the redirect_uri of a push is the client's.
+func checkedBy(c *client.Client, tried metrics.Opinion) metrics.Checked {
+	switch {
+	case c.RedirectURIs != nil:
+		return metrics.CheckedByRegistry
+	case tried == metrics.OpinionAccepted:
+		return metrics.CheckedByDryRun
+	}
+	return metrics.CheckedByNobody
 }
 
 // anew says what a push needs anew when it is repeated: assertions and proofs are taken once.
@@ -160,6 +182,7 @@ func (s *Server) authenticate(r *http.Request, cred client.Credentials) (*client
 		name = listed.ID
 	}
 	if ok, wait := s.limiter.allow(name, exchangeOf(r).origin.network()); !ok {
+		s.Metrics.RateLimited.Inc(metrics.LimitedPushes)
 		return nil, oauth.TooManyRequests(wait).ChangedBy("RATE_LIMIT")
 	}
 	certificate, err := s.clientCertificate(r)

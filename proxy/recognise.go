@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 
+	"pargate/proxy/metrics"
 	"pargate/rewrite"
 )
 
@@ -40,6 +41,7 @@ func (r *reply) recognise() error {
 	}
 	flows, err := r.flows()
 	if err != nil {
+		r.server.Metrics.Responses.Inc(metrics.ResponseStoreError)
 		return r.withhold(err)
 	}
 	for _, sent := range r.sent {

@@ -13,6 +13,7 @@ import (
 
 	"pargate/proxy/client"
 	"pargate/proxy/jar"
+	"pargate/proxy/metrics"
 	"pargate/proxy/oauth"
 	"pargate/pushstore"
 	"pargate/rewrite"
@@ -74,6 +75,7 @@ func (s *Server) signedRequest(w http.ResponseWriter, r *http.Request) (is bool,
 		return false, err
 	}
 	x := exchangeOf(r)
+	x.authorizes = true
 	switch {
 	case !isNavigation(r):
 		return true, deadLink(errNotNavigation)
@@ -84,6 +86,7 @@ func (s *Server) signedRequest(w http.ResponseWriter, r *http.Request) (is bool,
 	}
 	// Not in the bucket of its pushes, which nobody else can empty.
 	if ok, wait := s.limiter.allow("request objects\x00"+c.ID, x.origin.network()); !ok {
+		s.Metrics.RateLimited.Inc(metrics.LimitedRequestObjects)
 		return true, oauth.TooManyRequests(wait).ChangedBy("RATE_LIMIT")
 	}
 	request, err := s.openObject(r.Context(), x.endpoints, c, object)

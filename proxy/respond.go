@@ -49,6 +49,7 @@ func (s *Server) answerAtOnce(w http.ResponseWriter, r *http.Request) (afterward
 // page serves people: errors are a page, or JSON where that is asked for.
 func (s *Server) page(w http.ResponseWriter, r *http.Request, h handler) {
 	if err := h(w, r); err != nil {
+		exchangeOf(r).noteRefusal(err)
 		s.writePage(w, r, err)
 	}
 }

@@ -26,11 +26,13 @@ type reply struct {
 // responseSteps are run in this order over every upstream response. An error replaces the response by its page.
 var responseSteps = []func(*reply) error{
 	(*reply).dropOwnCookies,
+	(*reply).countValuesInCookies,
 	(*reply).readPage,
 	(*reply).recognise,
 	(*reply).guard,
 	(*reply).finish,
 	(*reply).addIssuer,
+	(*reply).countPassed,
 	(*reply).collapse,
 	(*reply).setHeaders,
 	(*reply).sendPage,

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"pargate/proxy/metrics"
 	"pargate/proxy/oauth"
 )
 
@@ -34,7 +35,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	switch x.place {
 	case atPush:
 		if !s.allowScripts(w, r) {
-			s.json(w, r, s.push)
+			s.json(w, r, s.countedPush)
 		}
 	case atOIDC, atOAuth:
 		s.page(w, r, s.metadata)
@@ -51,9 +52,13 @@ func (s *Server) pass(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	ours := ref.found() && !x.passesNatively(ref)
+	x.authorizes = ref.found()
 	switch {
 	case r.Method == http.MethodHead && (ref.found() || x.endpoints != nil && x.place.protected()):
 		defer s.answerAtOnce(w, r)()
+		if ref.found() {
+			x.outcome = metrics.HeadAnswered
+		}
 		return s.head(w)
 	case x.endpoints == nil && (ref.found() || s.mustPush()):
 		return unavailable(oauth.TemporarilyUnavailable("the authorization server is not known yet"))
@@ -71,6 +76,7 @@ func (s *Server) pass(w http.ResponseWriter, r *http.Request) error {
 		if err := s.checkPushed(r); err != nil {
 			return err
 		}
+		s.notePassing(r, ref)
 	}
 	s.tapForm(r)
 	return s.forward(w, r)

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"pargate/proxy/client"
+	"pargate/proxy/metrics"
 	"pargate/proxy/oauth"
 	"pargate/pushstore"
 	"pargate/rewrite"
@@ -26,6 +27,7 @@ type Options struct {
 	Store   pushstore.Store
 	Clients *client.Registry // nil: there are none, and nobody can push
 	Log     *zap.Logger      // nil: no log
+	Metrics *metrics.Metrics // of this Server alone; nil: nothing is exported. Its Claimed is the store's to call
 
 	Audience            client.Audience // of client assertions; empty means client.AudienceRFC9126
 	ClientCertHeader    string          // in which a trusted proxy hands on the client's certificate; empty: in none
@@ -99,6 +101,7 @@ func New(o Options) (*Server, error) {
 	case o.FAPI && o.PushLifetime >= 600*time.Second: // FAPI 2.0 Security Profile §5.3.2.2
 		return nil, errors.New("proxy: a request_uri lives less than 600 s under the FAPI profile")
 	}
+	o.Store = observedStore{o.Store, o.Metrics}
 	s := &Server{Options: o, proxies: o.TrustedProxies, limiter: newLimiter(o.PushRate, o.Now), hop: rand.Text(),
 		admission: Shares{Total: maxRequests, Each: maxRequestsOfOne, Free: o.TrustedProxies}}
 	resume := map[string]bool{}
@@ -110,8 +113,11 @@ func New(o Options) (*Server, error) {
 	}
 	s.vocabulary = newVocabulary(resume)
 	transport := newTransport(o.UpstreamTimeout, o.UpstreamRoots)
+	observed := func(asked func(*http.Request) metrics.Asked) http.RoundTripper {
+		return observedTransport{transport, o.Metrics, asked}
+	}
 	var err error
-	probes := newBulkhead(transport, probeSlots, probeQueue)
+	probes := newBulkhead(observed(askedAs(metrics.AskedProbe)), metrics.SlotProbe, probeSlots, probeQueue, o.Metrics)
 	if s.clientAuth, err = s.newClientAuth(probes); err != nil {
 		return nil, err
 	}
@@ -122,18 +128,25 @@ func New(o Options) (*Server, error) {
 		issuer: o.Issuer,
 		policy: policy{patchMetadata: o.PatchMetadata, requirePAR: o.PARRequired, advertiseISS: o.AddIssuer && o.Advertise,
 			fapi: o.FAPI, openedAlgorithms: s.openedAlgorithms},
-		client: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
-		hop:    s.hop,
-		log:    o.Log,
+		client:  &http.Client{Transport: observed(askedAs(metrics.AskedMetadata)), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		hop:     s.hop,
+		log:     o.Log,
+		metrics: o.Metrics,
 	}
 	s.cookieJars = map[string]*cookieJar{"https": newCookieJar(true, o.FlowLifetime, o.Now), "http": newCookieJar(false, o.FlowLifetime, o.Now)}
-	s.proxy = s.newReverseProxy(newBulkhead(transport, forwardSlots, forwardQueue).withUploads(uploadSlots, o.TrustedProxies).withStreams(o.MaxResponses, o.TrustedProxies))
+	forward := newBulkhead(observed(askedFor), metrics.SlotForward, forwardSlots, forwardQueue, o.Metrics).
+		withUploads(uploadSlots, o.TrustedProxies).withStreams(o.MaxResponses, o.TrustedProxies)
+	s.proxy = s.newReverseProxy(forward)
+	s.readings(forward, probes)
 	return s, nil
 }
 
 func (o *Options) setDefaults() {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
+	}
+	if o.Metrics == nil {
+		o.Metrics = metrics.New(nil)
 	}
 	if o.Clients == nil {
 		o.Clients = new(client.Registry)

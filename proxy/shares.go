@@ -47,6 +47,13 @@ func (s *Shares) Take(addr netip.Addr) (giveBack func(), denied Denied) {
 	return sync.OnceFunc(func() { s.giveBack(network, counted) }), Granted
 }
 
+// Taken returns how many shares there are at the moment.
+func (s *Shares) Taken() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.taken
+}
+
 func (s *Shares) giveBack(network netip.Prefix, counted bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"pargate/proxy/metrics"
 	"pargate/proxy/oauth"
 	"pargate/rewrite"
 )
@@ -21,7 +22,7 @@ func (s *Server) pushedFields(r *http.Request, x *exchange) []zap.Field {
 		return []zap.Field{zap.Bool("pushed", true), zap.String("client_id", clip(x.flow.Party.ClientID, 128))}
 	}
 	query, body := r.URL.RawQuery+hiddenQuery(x.path), x.form
-	if startsAuthorization(x.place, query, body) == nil || s.hasReference(x, query, body) {
+	if x.outcome != metrics.PassedUnpushed && (startsAuthorization(x.place, query, body) == nil || s.hasReference(x, query, body)) {
 		return nil
 	}
 	fields := []zap.Field{zap.Bool("pushed", false)}

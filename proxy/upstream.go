@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"pargate/proxy/metrics"
 )
 
 const (
@@ -33,6 +35,8 @@ type upstream struct {
 	client *http.Client // for metadata
 	hop    string       // names this process, for hopHeader
 	log    *zap.Logger
+
+	metrics *metrics.Metrics
 
 	current atomic.Pointer[endpoints] // nil until the first reading succeeds
 
@@ -119,17 +123,22 @@ func (u *upstream) refresh(ctx context.Context) {
 	next, err := u.read(ctx)
 	switch {
 	case err != nil && old != nil:
+		u.metrics.MetadataReads.Inc(metrics.RefreshFailed)
 		u.say("", "upstream metadata cannot be read; keeping what is known", zap.Error(err))
 	case err != nil:
+		u.metrics.MetadataReads.Inc(metrics.RefreshFailed)
 		u.say(err.Error(), "upstream is not known yet; trying again", zap.Error(err))
 	case old != nil && next.issuer != old.issuer:
+		u.metrics.MetadataReads.Inc(metrics.RefreshIssuer)
 		u.say(fmt.Sprintf("the issuer changed from %s to %s; restart to accept it", old.issuer, next.issuer),
 			"upstream metadata refused: the issuer changed", zap.String("known", old.issuer), zap.String("seen", next.issuer))
 	case old != nil && !next.covers(old):
+		u.metrics.MetadataReads.Inc(metrics.RefreshEndpoint)
 		u.say(fmt.Sprintf("the authorization endpoints changed from %v to %v; restart to accept it", old.authorize, next.authorize),
 			"upstream metadata refused: an authorization endpoint would no longer be protected",
 			zap.Strings("known", old.authorize), zap.Strings("seen", next.authorize))
 	default:
+		u.metrics.MetadataReads.Inc(metrics.RefreshOK)
 		u.current.Store(next)
 		u.announce(next)
 	}

@@ -11,10 +11,12 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
 	"pargate/proxy/client"
+	"pargate/proxy/metrics"
 	"pargate/pushstore"
 )
 
@@ -39,7 +41,7 @@ func TestARefreshNeverTakesProtectionAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	core, logs := observer.New(zap.InfoLevel)
-	u := &upstream{issuer: Issuer{UpstreamURL: address}, client: server.Client(), log: zap.New(core), policy: policy{patchMetadata: true, openedAlgorithms: func() []string { return nil }}}
+	u := &upstream{issuer: Issuer{UpstreamURL: address}, client: server.Client(), log: zap.New(core), metrics: metrics.New(nil), policy: policy{patchMetadata: true, openedAlgorithms: func() []string { return nil }}}
 
 	for _, step := range []struct {
 		name     string
@@ -71,6 +73,11 @@ func TestARefreshNeverTakesProtectionAway(t *testing.T) {
 		}
 		if n := logs.Len() - before; n != step.lines {
 			t.Errorf("%s: %d log lines, want %d", step.name, n, step.lines)
+		}
+	}
+	for result, want := range map[metrics.Refresh]float64{metrics.RefreshFailed: 4, metrics.RefreshEndpoint: 1, metrics.RefreshIssuer: 1, metrics.RefreshOK: 5} {
+		if got := testutil.ToFloat64(u.metrics.MetadataReads[result]); got != want {
+			t.Errorf("%v readings count as %d, want %v", got, result, want)
 		}
 	}
 }

@@ -77,7 +77,7 @@ func (p *pushed) checkResponseType() error {
 	types := strings.Split(value, " ")
 	for _, part := range types {
 		if !slices.Contains(responseTypes, part) {
-			return oauth.UnsupportedResponseType("response_type is none that exists").Because(seen(value))
+			return oauth.UnsupportedResponseType("response_type is none that exists")
 		}
 	}
 	if p.server.FAPI && value != "code" {
@@ -188,13 +188,13 @@ func (p *pushed) checkPKCE() error {
 	case challenge == "" && p.server.FAPI:
 		return oauth.InvalidRequest("code_challenge is missing; every client must use PKCE").ChangedBy("PROFILE")
 	case p.server.FAPI && method != "S256": // without a method it is plain (RFC 7636 §4.3)
-		return oauth.InvalidRequest("code_challenge_method must be S256").Because(seen(method)).ChangedBy("PROFILE")
+		return oauth.InvalidRequest("code_challenge_method must be S256").ChangedBy("PROFILE")
 	case challenge == "" && p.client.Public() && issuesCode:
 		return oauth.InvalidRequest("code_challenge is missing; public clients must use PKCE")
 	case challenge == "":
 		return nil
 	case method != "" && method != "plain" && method != "S256":
-		return oauth.InvalidRequest("code_challenge_method is neither S256 nor plain").Because(seen(method))
+		return oauth.InvalidRequest("code_challenge_method is neither S256 nor plain")
 	case !challengePattern.MatchString(challenge):
 		return oauth.InvalidRequest("code_challenge is not 43 to 128 unreserved characters")
 	}

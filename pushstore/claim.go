@@ -1,6 +1,9 @@
 package pushstore
 
-import "crypto/hmac"
+import (
+	"crypto/hmac"
+	"time"
+)
 
 // token stands for an owner or for a response beside one record. It is deterministic, so that Redis can compare it
 // without holding a key, and its second half signs the first, so that a changed one is not taken for somebody else's.
@@ -61,6 +64,8 @@ type stored struct {
 	flow  string
 	claim string
 	step  string // a continuation
+
+	left time.Duration // of the window, when this very call has taken the push; zero: it has not, as far as it heard
 }
 
 // found is stored, opened and understood.

@@ -43,7 +43,10 @@ type booking struct {
 }
 
 // keeper is the part of the contract that Memory and Redis share: what is derived, sealed and judged.
-type keeper struct{ shelf shelf }
+type keeper struct {
+	shelf   shelf
+	claimed func(r Request, left time.Duration) // nil: nobody is told
+}
 
 // Put implements Store.
 func (k keeper) Put(ctx context.Context, p Party, r Request, window time.Duration) (Reference, error) {
@@ -89,7 +92,11 @@ func (k keeper) Open(ctx context.Context, p Party, ref Reference, owner Owner) (
 	if err != nil {
 		return Flow{}, err
 	}
-	return k.flow(ctx, Flow{Reference: ref, Party: p, Owner: owner}, s, mine, v)
+	f, err := k.flow(ctx, Flow{Reference: ref, Party: p, Owner: owner}, s, mine, v)
+	if err == nil && v.left > 0 && k.claimed != nil {
+		k.claimed(f.Request, v.left)
+	}
+	return f, err
 }
 
 // Flow implements Store.

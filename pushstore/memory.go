@@ -22,6 +22,9 @@ type MemoryOptions struct {
 	FlowTTL  time.Duration    // how long a login may take once it is opened; zero means DefaultFlowTTL
 	MaxBytes int64            // what may be kept, overhead counted; zero means 64 MiB. One party gets a quarter at most
 	Now      func() time.Time // the clock; nil means time.Now
+
+	// Claimed is told when a browser has claimed a pushed request, and how much of its window was left. Nil: nobody is.
+	Claimed func(r Request, left time.Duration)
 }
 
 // Memory keeps everything in this process: for one gateway that may forget when it restarts. What it holds is sealed
@@ -84,7 +87,7 @@ func NewMemory(o MemoryOptions) *Memory {
 	if m.now == nil {
 		m.now = time.Now
 	}
-	m.keeper = keeper{m}
+	m.keeper = keeper{m, o.Claimed}
 	return m
 }
 
@@ -120,11 +123,15 @@ func (m *Memory) take(_ context.Context, p place, owner token) (stored, error) {
 	}
 	defer m.mu.Unlock()
 	e := m.live(p, now)
+	var left time.Duration
 	if e != nil && e.kind == entryPush && e.claim == "" {
+		left = e.expires.Sub(now)
 		e.claim = string(owner[:])
 		m.move(e, now.Add(m.flowTTL))
 	}
-	return e.stored(), nil
+	v := e.stored()
+	v.left = left
+	return v, nil
 }
 
 func (m *Memory) finish(_ context.Context, p place, owner, response token, tombstone string) (string, error) {
@@ -217,6 +224,16 @@ func (m *Memory) Close() error {
 	m.closed, m.entries, m.expiry, m.accounts = true, nil, nil, nil
 	return nil
 }
+
+// Size returns how many entries there are and what they take, those that have expired and were not collected yet among them.
+func (m *Memory) Size() (entries int, bytes int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.entries), m.bytes
+}
+
+// MaxBytes returns what may be kept, overhead counted.
+func (m *Memory) MaxBytes() int64 { return m.maxBytes }
 
 // lock locks the store and collects some of what has expired.
 func (m *Memory) lock() (now time.Time, err error) {

@@ -20,6 +20,10 @@ type RedisOptions struct {
 	// WaitReplicas is how many replicas must have a push, a claim, a continuation or a mark before it is told; zero
 	// means none. A failover to one of them then loses nothing that was told.
 	WaitReplicas int
+
+	// Claimed is told when a browser has claimed a pushed request, and how much of its window was left. A claim is not told
+	// whose answer was lost on its way from Redis. Nil: nobody is told.
+	Claimed func(r Request, left time.Duration)
 }
 
 // Redis keeps everything in Redis 6.2 or later, or Valkey: for any number of gateways that share it.
@@ -72,7 +76,7 @@ func NewRedis(client redis.UniversalClient, o RedisOptions) *Redis {
 	if r.flowTTL == 0 {
 		r.flowTTL = DefaultFlowTTL
 	}
-	r.keeper = keeper{r}
+	r.keeper = keeper{r, o.Claimed}
 	return r
 }
 
@@ -140,7 +144,17 @@ func (r *Redis) take(ctx context.Context, p place, owner token) (v stored, err e
 		if err != nil {
 			return err
 		}
-		if err = scan(values, &v.flow, &v.claim, &v.step); err == nil && v.claim == string(owner[:]) {
+		if len(values) != 4 {
+			return errUnreadable
+		}
+		left, ok := values[3].(int64)
+		if !ok {
+			return errUnreadable
+		}
+		if left > 0 { // a repetition finds it claimed
+			v.left = time.Duration(left) * time.Millisecond
+		}
+		if err = scan(values[:3], &v.flow, &v.claim, &v.step); err == nil && v.claim == string(owner[:]) {
 			err = short
 		}
 		return err
@@ -257,6 +271,9 @@ func (r *Redis) Ping(ctx context.Context) error {
 	}
 	return r.clockTrouble()
 }
+
+// Pool returns the statistics of the connections, of those to all of a cluster's nodes that its map names.
+func (r *Redis) Pool() *redis.PoolStats { return r.nodes.client.PoolStats() }
 
 // Close implements Store.
 func (r *Redis) Close() error { return r.nodes.close() }

@@ -24,11 +24,13 @@ if v[3] == ARGV[1] then write_again(KEYS[3]) end
 return {KEYS[1], v[1], v[2], v[3], v[4]}`)
 
 	// openScript: KEYS push flow claim step; ARGV owner, flow's and claim's milliseconds, whether to write again.
-	// The claim decides: a push beside it is a late duplicate. The rename comes first because Redis lets a script
+	// The claim decides: a push beside it is a late duplicate. The last part of the reply is what was left of the window of
+	// a push that it has claimed. The rename comes first because Redis lets a script
 	// that has begun to write go on, also at maxmemory and where allow-oom is unknown.
 	openScript = newScript(writeAgain + `
-local claim = redis.call('get', KEYS[3])
-if claim == false and redis.call('pttl', KEYS[1]) > 0 then
+local claim, rest, left = redis.call('get', KEYS[3]), redis.call('pttl', KEYS[1]), 0
+if claim == false and rest > 0 then
+  left = rest
   redis.call('rename', KEYS[1], KEYS[2])
   redis.call('pexpire', KEYS[2], ARGV[2])
   redis.call('set', KEYS[3], ARGV[1], 'PX', ARGV[3])
@@ -36,7 +38,7 @@ elseif claim == ARGV[1] and ARGV[4] == '1' then
   write_again(KEYS[3])
 end
 local v = redis.call('mget', KEYS[2], KEYS[3], KEYS[4])
-return {KEYS[1], v[1], v[2], v[3]}`)
+return {KEYS[1], v[1], v[2], v[3], left}`)
 
 	// finishScript: KEYS flow claim; ARGV owner, response, tombstone, flow's and claim's milliseconds. The expiry comes
 	// first for the same reason as the rename above.

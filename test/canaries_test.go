@@ -49,7 +49,7 @@ var internals = []string{"runtime", "goroutine", "panic", ".go:", "proxy.", "oau
 	errBroken.Error(), "wrong secret", "unknown client"}
 
 // noSecrets are what a refusal may repeat in the log, so that who reads it sees what was wrong.
-var noSecrets = []string{"response_type", "scope", "method", "media_type"}
+var noSecrets = []string{"scope", "media_type"}
 
 // watch are the browsers of the test below: it looks at every error that they get.
 type watch struct {
@@ -86,12 +86,12 @@ func (w *watch) see(what string, res harness.Response) harness.Response {
 	return res
 }
 
-func TestNoCanaryIsInALogLineAnErrorOrAPage(t *testing.T) {
+func TestNoCanaryIsInALogLineAMetricAnErrorOrAPage(t *testing.T) {
 	t.Parallel()
 	c := canaries{}
 	secret, code := c.of("client_secret"), c.of("code")
 	store := &brokenStore{Store: memory()}
-	g := harness.Start(t, harness.Setup{
+	g, m := metered(t, harness.Setup{
 		Store: store,
 		Clients: `[{"client_id": "web", "client_secret": "` + secret + `"}, {"client_id": "post", "client_secret": "` + secret + `", "token_endpoint_auth_method": "client_secret_post"},
 			{"client_id": "picky", "client_secret": "` + secret + `", "redirect_uris": ["https://app.example/cb"], "scope": "openid", "response_types": ["code"]},
@@ -247,6 +247,9 @@ func TestNoCanaryIsInALogLineAnErrorOrAPage(t *testing.T) {
 		if len(found) > 0 {
 			t.Errorf("%v in the log: %s %v", found, entry.Message, entry.ContextMap())
 		}
+	}
+	if text := m.text(t); strings.Count(text, "\n") < 1000 || len(c.in(text)) > 0 {
+		t.Errorf("%v in %d lines of metrics", c.in(text), strings.Count(text, "\n"))
 	}
 }
 

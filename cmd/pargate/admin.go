@@ -9,7 +9,7 @@ import (
 )
 
 // adminHandler serves the operators' listener. The public origin belongs to the upstream, so nothing of this is there.
-func adminHandler(server *proxy.Server, stopping *atomic.Bool) http.Handler {
+func adminHandler(server *proxy.Server, stopping *atomic.Bool, metrics http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	live := func(w http.ResponseWriter, _ *http.Request) { writeHealth(w, nil) }
 	mux.HandleFunc("GET /livez", live)
@@ -21,6 +21,7 @@ func adminHandler(server *proxy.Server, stopping *atomic.Bool) http.Handler {
 		}
 		writeHealth(w, server.Ready(r.Context()))
 	})
+	mux.Handle("GET /metrics", metrics)
 	return mux
 }
 

@@ -9,11 +9,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"pargate/config"
 	"pargate/proxy"
 	"pargate/proxy/client"
+	"pargate/proxy/metrics"
 	"pargate/pushstore"
 )
 
@@ -30,12 +32,17 @@ type gateway struct {
 
 	connections *proxy.Shares    // of the public listener
 	hangups     <-chan os.Signal // SIGHUP; nil: none is received
+
+	registry *prometheus.Registry // what /metrics shows
+	metrics  *metrics.Metrics
 }
 
 // build makes a gateway out of settings that have been checked. It opens no connection. An error is one of the
 // settings: a file that they name cannot be used.
 func build(cfg *config.Config, log *zap.Logger) (*gateway, error) {
 	g := &gateway{wait: cfg.RedisWaitReplicas, connections: connectionShares(cfg.TrustedProxies)}
+	g.registry, g.metrics = newMetrics()
+	g.metrics.ReadConnections(g.connections.Taken, g.connections.Total)
 	var problems []error
 	note := func(setting string, err error) {
 		if err != nil {
@@ -65,7 +72,7 @@ func build(cfg *config.Config, log *zap.Logger) (*gateway, error) {
 			UpstreamURL: cfg.UpstreamURL, PublicURL: cfg.PublicURL, PushPath: cfg.PARPath,
 			AuthorizePaths: cfg.AuthorizePath, TokenPath: cfg.TokenPath,
 		},
-		Store: store, Clients: g.clients, Log: log,
+		Store: store, Clients: g.clients, Log: log, Metrics: g.metrics,
 		Delegation: delegations[cfg.ClientAuth], ProbeAccept: cfg.ProbeAccept,
 		Audience: client.Audience(cfg.AssertionAudience), ClientRoots: clientRoots, ClientCertHeader: cfg.ClientCertHeader,
 		FAPI: cfg.Profile == config.ProfileFAPI2, PARRequired: cfg.PARRequired, PushLifetime: cfg.PARTTL, FlowLifetime: cfg.FlowTTL,
@@ -144,7 +151,7 @@ func (g *gateway) startBackground(ctx context.Context, log *zap.Logger) (end fun
 		running.Go(func() { g.watchClients(ctx, log) })
 	}
 	if g.keys != nil {
-		running.Go(func() { g.keys.watch(ctx, filesInterval, log) })
+		running.Go(func() { g.keys.watch(ctx, filesInterval, func(err error) { g.tellKeys(err, log) }) })
 	}
 	if g.redis != nil {
 		running.Go(func() { (&redisWatch{store: g.redis, wait: g.wait, log: log}).run(ctx) })
@@ -161,9 +168,16 @@ func (g *gateway) watchClients(ctx context.Context, log *zap.Logger) {
 
 // tellClients logs what has come of reading the client file again.
 func (g *gateway) tellClients(err error, log *zap.Logger) {
+	g.metrics.FileReloads.Inc(metrics.FileClients, metrics.SuccessIf(err))
 	if err != nil {
 		log.Error("client file refused; the clients read before stay", zap.Error(err))
 		return
 	}
 	log.Info("client file read again", zap.Int("clients", g.clients.Len()))
+}
+
+// tellKeys logs what has come of reading the certificate again.
+func (g *gateway) tellKeys(err error, log *zap.Logger) {
+	g.metrics.FileReloads.Inc(metrics.FileCertificate, metrics.SuccessIf(err))
+	g.keys.tell(err, log)
 }

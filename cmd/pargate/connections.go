@@ -36,6 +36,7 @@ type counting struct {
 	net.Listener
 	shares *proxy.Shares
 	log    *zap.Logger
+	refuse func(proxy.Denied) // counts one that is refused
 
 	mu      sync.Mutex
 	told    time.Time
@@ -54,6 +55,7 @@ func (l *counting) Accept() (net.Conn, error) {
 		if denied == proxy.Granted {
 			return &counted{c, giveBack}, nil
 		}
+		l.refuse(denied)
 		abort(c)
 		l.tell(addr, denied)
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -49,7 +50,8 @@ func TestConnectionsOfOneNetworkAreBounded(t *testing.T) {
 	fake := fakeListener{conns: make(chan net.Conn)}
 	defer close(fake.conns)
 	shares := &proxy.Shares{Total: 6, Each: 2, Free: []netip.Prefix{netip.MustParsePrefix("203.0.113.7/32")}}
-	l := &counting{Listener: fake, shares: shares, log: zap.New(core)}
+	var refused atomic.Int64
+	l := &counting{Listener: fake, shares: shares, log: zap.New(core), refuse: func(proxy.Denied) { refused.Add(1) }}
 	accepted := make(chan net.Conn)
 	go func() {
 		for {
@@ -105,6 +107,9 @@ func TestConnectionsOfOneNetworkAreBounded(t *testing.T) {
 	if connect("203.0.113.7:1") != nil || connect("[2001:db8::1]:1") != nil {
 		t.Error("there is no bound in all")
 	}
+	if n := refused.Load(); n != 4 {
+		t.Errorf("%d are counted as refused", n)
+	}
 	if n := logs.FilterMessageSnippet("TRUSTED_PROXIES").Len(); n != 1 {
 		t.Errorf("%d lines in the log", n)
 	}
@@ -145,7 +150,7 @@ func TestConnectionsInAllAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newHTTPServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), zap.NewNop())
-	go s.Serve(plain{&counting{Listener: listener, shares: &proxy.Shares{Total: 5}, log: zap.NewNop()}})
+	go s.Serve(plain{&counting{Listener: listener, shares: &proxy.Shares{Total: 5}, log: zap.NewNop(), refuse: func(proxy.Denied) {}}})
 	t.Cleanup(func() { s.Close() })
 	address := listener.Addr().String()
 	open := func() (net.Conn, bool) {

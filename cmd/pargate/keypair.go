@@ -72,9 +72,9 @@ func (k *keyPair) contents() (cert, key []byte, digest [sha256.Size]byte, err er
 	return cert, key, digest, errors.Join(certErr, keyErr)
 }
 
-// watch reads the files every interval until ctx ends. It compares contents, because watching a file misses the links
+// watch reads the files every interval until ctx ends, and tells what has come of it. It compares contents, because watching a file misses the links
 // that Kubernetes swaps.
-func (k *keyPair) watch(ctx context.Context, interval time.Duration, log *zap.Logger) {
+func (k *keyPair) watch(ctx context.Context, interval time.Duration, tell func(error)) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	last := ""
@@ -87,11 +87,11 @@ func (k *keyPair) watch(ctx context.Context, interval time.Duration, log *zap.Lo
 		changed, err := k.reload()
 		switch {
 		case changed:
-			k.tell(nil, log)
+			tell(nil)
 			last = ""
 		case err != nil && err.Error() != last:
 			// While a pair is being written, its halves may not fit; that is told once and read again.
-			k.tell(err, log)
+			tell(err)
 			last = err.Error()
 		}
 	}

@@ -17,7 +17,9 @@ import (
 // openStore makes the store that the settings ask for. What is wrong with them is told to note.
 func (g *gateway) openStore(cfg *config.Config, note func(setting string, err error)) pushstore.Store {
 	if cfg.RedisURL.Reveal() == "" {
-		return pushstore.NewMemory(pushstore.MemoryOptions{FlowTTL: cfg.FlowTTL})
+		memory := pushstore.NewMemory(pushstore.MemoryOptions{FlowTTL: cfg.FlowTTL, Claimed: g.claimed(cfg.PARTTL)})
+		g.readMemory(memory)
+		return memory
 	}
 	client, err := pushstore.DialRedis(pushstore.RedisConfig{
 		URL: cfg.RedisURL.Reveal(), Mode: pushstore.RedisMode(cfg.RedisMode), Username: cfg.RedisUsername,
@@ -26,7 +28,9 @@ func (g *gateway) openStore(cfg *config.Config, note func(setting string, err er
 	if note("REDIS_URL", err); err != nil {
 		return nil
 	}
-	g.redis = pushstore.NewRedis(client, pushstore.RedisOptions{FlowTTL: cfg.FlowTTL, Prefix: cfg.RedisKeyPrefix, WaitReplicas: cfg.RedisWaitReplicas})
+	g.redis = pushstore.NewRedis(client, pushstore.RedisOptions{FlowTTL: cfg.FlowTTL, Prefix: cfg.RedisKeyPrefix, WaitReplicas: cfg.RedisWaitReplicas,
+		Claimed: g.claimed(cfg.PARTTL)})
+	g.readPool(g.redis)
 	return g.redis
 }
 

@@ -43,7 +43,7 @@ func (g *gateway) reload(log *zap.Logger) {
 	}
 	if g.keys != nil {
 		if changed, err := g.keys.reload(); changed || err != nil {
-			g.keys.tell(err, log)
+			g.tellKeys(err, log)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"pargate/config"
+	"pargate/proxy"
 	"pargate/pushstore"
 )
 
@@ -91,7 +92,7 @@ func listen(cfg *config.Config) ([]listener, error) {
 // fails first, then the listeners close, then what is in flight ends, and last what runs in the background.
 func serveOn(ctx context.Context, listeners []listener, cfg *config.Config, g *gateway, log *zap.Logger) error {
 	var stopping atomic.Bool
-	handlers := []http.Handler{closingWhen(&stopping, g.server), adminHandler(g.server, &stopping)}
+	handlers := []http.Handler{closingWhen(&stopping, g.server), adminHandler(g.server, &stopping, metricsHandler(g.registry, log))}
 	var servers []*http.Server
 	addresses := make([]string, len(handlers)) // empty: off
 	failed := make(chan error, len(listeners))
@@ -128,7 +129,8 @@ func serveOn(ctx context.Context, listeners []listener, cfg *config.Config, g *g
 // public is the listener that strangers reach: it bounds their connections, opens TLS, and looks at how their requests
 // are framed.
 func (g *gateway) public(l net.Listener, s *http.Server, log *zap.Logger) net.Listener {
-	l = &counting{Listener: l, shares: g.connections, log: log}
+	l = &counting{Listener: l, shares: g.connections, log: log,
+		refuse: func(denied proxy.Denied) { g.metrics.ConnectionsRefused.Inc(denied.Crowd()) }}
 	if g.keys == nil {
 		return plain{l}
 	}

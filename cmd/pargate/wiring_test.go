@@ -126,7 +126,7 @@ func collect(into map[string]string, prefix string, v reflect.Value) {
 		switch {
 		case field.Type() == reflect.TypeFor[proxy.Issuer]():
 			collect(into, name+".", field)
-		case !slices.Contains([]string{"Store", "Clients", "Log", "Now"}, name): // they are there, and show nothing here
+		case !slices.Contains([]string{"Store", "Clients", "Log", "Metrics", "Now"}, name): // they are there, and show nothing here
 			into[name] = fmt.Sprint(field.Interface())
 		}
 	}

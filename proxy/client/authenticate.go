@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"pargate/proxy/metrics"
 	"pargate/proxy/oauth"
 )
 
@@ -28,7 +29,8 @@ type marker interface {
 type Options struct {
 	Clients *Registry
 	Marks   marker
-	Log     *zap.Logger // nil: no log
+	Log     *zap.Logger      // nil: no log
+	Metrics *metrics.Metrics // nil: nothing is exported
 
 	Audience   Audience       // of assertions, where a client has none of its own; empty means AudienceRFC9126
 	Algorithms []string       // with which assertions and request objects may be signed, by jwt.Canonical's names; nil: all that are known
@@ -76,6 +78,9 @@ func NewAuthenticator(o Options) (*Authenticator, error) {
 		return nil, errors.New("client: no marks")
 	}
 	o.Log = cmp.Or(o.Log, zap.NewNop())
+	if o.Metrics == nil {
+		o.Metrics = metrics.New(nil)
+	}
 	o.Audience = cmp.Or(o.Audience, AudienceRFC9126)
 	if o.Now == nil {
 		o.Now = time.Now
@@ -94,31 +99,51 @@ var nobody = new(Client)
 // Authenticate returns the client that cred proves (RFC 9126 §2.1, step 1). Who shows many wrong secrets at one address has
 // to wait there (RFC 6749 §2.3.1), whether the client exists or not. Signatures cannot be guessed.
 func (a *Authenticator) Authenticate(ctx context.Context, cred Credentials, at Server) (*Client, error) {
+	c, method, err := a.throttled(ctx, cred, at)
+	a.Metrics.Authentications.Inc(metrics.AuthMethodOf(method), metrics.ByFile, resultOf(err))
+	return c, err
+}
+
+// throttled is authenticate for who has not failed too often. method is the one by which a client was proven, and else the one
+// that was tried.
+func (a *Authenticator) throttled(ctx context.Context, cred Credentials, at Server) (c *Client, method string, err error) {
 	ids, err := cred.clientIDs()
 	if err != nil || a.Source == nil || cred.proof.value().secrets == nil {
 		return a.authenticate(ctx, cred, at)
 	}
 	source := a.Source(ctx)
 	if wait := a.throttle.blocked(ids[0], source, a.Now()); wait > 0 {
-		return nil, slowDown(wait, errors.New("too many failed attempts"))
+		return nil, cred.Method, slowDown(wait, errors.New("too many failed attempts"))
 	}
-	c, err := a.authenticate(ctx, cred, at)
+	c, method, err = a.authenticate(ctx, cred, at)
 	if isStatus(err, http.StatusUnauthorized) {
 		a.throttle.failed(ids[0], source, a.Now())
 	}
-	return c, err
+	return c, method, err
 }
 
-func (a *Authenticator) authenticate(ctx context.Context, cred Credentials, at Server) (*Client, error) {
+// resultOf is what an attempt to authenticate that ended with err counts as.
+func resultOf(err error) metrics.AuthResult {
+	var told *oauth.Error
+	switch {
+	case err == nil:
+		return metrics.AuthOK
+	case isStatus(err, http.StatusTooManyRequests):
+		return metrics.AuthSlowed
+	case errors.As(err, &told) && told.Status < 500:
+		return metrics.AuthRefused
+	}
+	return metrics.AuthError
+}
+
+func (a *Authenticator) authenticate(ctx context.Context, cred Credentials, at Server) (c *Client, method string, err error) {
 	// 1. Who it says it is.
 	ids, err := cred.clientIDs()
 	if err != nil {
-		return nil, err
+		return nil, cred.Method, err
 	}
 
 	// 2. Whether that is so. Two clients may be called alike in the two encodings of Basic: the one that is proven is meant.
-	var c *Client
-	var method string
 	var reasons []error
 	for _, id := range ids {
 		candidate := cmp.Or(a.Clients.Lookup(id), nobody)
@@ -130,27 +155,27 @@ func (a *Authenticator) authenticate(ctx context.Context, cred Credentials, at S
 		reasons = append(reasons, reason)
 	}
 	if c == nil {
-		return nil, asFailure(cred, reasons)
+		return nil, cred.Method, asFailure(cred, reasons)
 	}
 
 	// 3. Whether it may prove itself so.
 	if !c.uses(method) {
-		return nil, oauth.InvalidClient(fmt.Sprintf("%s was used, but this client is registered for %s",
+		return nil, method, oauth.InvalidClient(fmt.Sprintf("%s was used, but this client is registered for %s",
 			method, strings.Join(c.AuthMethods, " or ")), cred.Challenged()).ChangedBy("token_endpoint_auth_method in CLIENTS_FILE")
 	}
 	if cred.proof.value().secrets != nil || method == MethodSecretJWT {
 		if !c.secretExpires.IsZero() && !a.Now().Before(c.secretExpires) {
-			return nil, oauth.InvalidClient("the client_secret has expired", cred.Challenged()).ChangedBy("client_secret_expires_at in CLIENTS_FILE")
+			return nil, method, oauth.InvalidClient("the client_secret has expired", cred.Challenged()).ChangedBy("client_secret_expires_at in CLIENTS_FILE")
 		}
 	}
 
 	// 4. Whether the assertion is for here, for now, and for once.
 	if s := cred.proof.value().assertion; s != nil {
 		if err := a.accept(ctx, c, s, at); err != nil {
-			return nil, err
+			return nil, method, err
 		}
 	}
-	return c, nil
+	return c, method, nil
 }
 
 // asFailure tells every failure alike. Trouble of ours is another thing.
@@ -263,6 +288,7 @@ func (a *Authenticator) accept(ctx context.Context, c *Client, s *assertion, at 
 	}
 	now := a.Now()
 	rules := AssertionRules{Audience: cmp.Or(c.Audience, a.Audience), Algorithms: a.Algorithms, At: at}
+	a.Metrics.Assertions.Inc(metrics.AudienceOf(s.claims.seen(at)), metrics.AcceptedIf(rules.Audience.takes(s.claims, at)))
 	if err := rules.check(s, now); err != nil {
 		return err
 	}

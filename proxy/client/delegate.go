@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"pargate/proxy/metrics"
 	"pargate/proxy/oauth"
 )
 
@@ -41,8 +42,9 @@ type DelegateOptions struct {
 	// they are sent one that is nobody's.
 	RedirectURI func(ctx context.Context) string
 
-	Log *zap.Logger      // nil: no log
-	Now func() time.Time // nil: time.Now
+	Metrics *metrics.Metrics // nil: nothing is exported
+	Log     *zap.Logger      // nil: no log
+	Now     func() time.Time // nil: time.Now
 }
 
 // Delegate authenticates clients by asking the upstream: it presents their credentials with a request that cannot
@@ -119,6 +121,9 @@ func (o *DelegateOptions) setDefaults() {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
+	if o.Metrics == nil {
+		o.Metrics = metrics.New(nil)
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -128,6 +133,12 @@ func (o *DelegateOptions) setDefaults() {
 // as public, and is not authenticated. Nobody else is returned: who is wrong gets invalid_client in one wording,
 // whether the client exists or not, and where the upstream does not tell right from wrong, 503.
 func (d *Delegate) Authenticate(ctx context.Context, cred Credentials) (*Client, error) {
+	c, err := d.authenticate(ctx, cred)
+	d.Metrics.Authentications.Inc(metrics.AuthMethodOf(cred.Method), metrics.ByUpstream, resultOf(err))
+	return c, err
+}
+
+func (d *Delegate) authenticate(ctx context.Context, cred Credentials) (*Client, error) {
 	// 1. Exactly one client and one method.
 	q, err := questionOf(cred)
 	if err != nil {
@@ -240,7 +251,9 @@ func (d *Delegate) authenticateAssertion(ctx context.Context, q question) (*Clie
 	if d.Assertions == nil || d.Mark == nil {
 		return nil, oauth.InvalidClient("client assertions are not supported here", false)
 	}
-	if err := d.Assertions(ctx, q.id).check(a.assertion, d.Now()); err != nil {
+	rules := d.Assertions(ctx, q.id)
+	d.Metrics.Assertions.Inc(metrics.AudienceOf(a.claims.seen(rules.At)), metrics.AcceptedIf(rules.Audience.takes(a.claims, rules.At)))
+	if err := rules.check(a.assertion, d.Now()); err != nil {
 		return nil, err
 	}
 	ctx, cancel := d.asking(ctx)

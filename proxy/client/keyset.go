@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"pargate/proxy/jwt"
+	"pargate/proxy/metrics"
 )
 
 // Bounds on the key sets that clients publish.
@@ -110,6 +111,7 @@ func (s *keySet) awaitLocked(ctx context.Context, a *Authenticator) ([]jwt.Key, 
 			if f.keys, f.err = a.fetcher.fetch(context.WithoutCancel(ctx), s.uri); f.err != nil {
 				a.Log.Warn("a client's key set could not be fetched", zap.Error(f.err))
 			}
+			a.Metrics.KeySetFetches.Inc(metrics.SuccessIf(f.err))
 			s.finish(f, a.Now())
 		}()
 	}

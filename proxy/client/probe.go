@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 
+	"pargate/proxy/metrics"
 	"pargate/proxy/oauth"
 )
 
@@ -24,7 +25,7 @@ type Endpoints struct {
 // probe is a way to ask the upstream about credentials: a request that a client may send and that cannot succeed.
 type probe int
 
-const (
+const ( // in the order of metrics.Probe
 	codeProbe          probe = iota // redeems a code that nobody was given
 	refreshProbe                    // redeems a refresh token that nobody was given
 	revocationProbe                 // revokes a token that nobody was given
@@ -102,6 +103,25 @@ const maxAnswer = 64 << 10
 
 // send asks q at s, and reads the answer.
 func (d *Delegate) send(ctx context.Context, s site, q question) answer {
+	a := d.exchange(ctx, s, q)
+	d.Metrics.Probes.Inc(metrics.Probe(s.probe), a.counted(s.probe, d.Accept))
+	return a
+}
+
+// counted is what the answer to p counts as.
+func (a answer) counted(p probe, accept []string) metrics.Answer {
+	switch v := a.verdict(p, accept); {
+	case v == refused:
+		return metrics.AnswerRefused
+	case v == candidate:
+		return metrics.AnswerCandidate
+	case a.trouble():
+		return metrics.AnswerTrouble
+	}
+	return metrics.AnswerCannotTell
+}
+
+func (d *Delegate) exchange(ctx context.Context, s site, q question) answer {
 	ctx, cancel := context.WithTimeout(ctx, d.Timeout)
 	defer cancel()
 	req, err := s.request(ctx, q, q.redirectURI)

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -49,6 +50,11 @@ var authorizationRequestNames = map[string]bool{
 // IsAuthorizationRequestName reports whether name, exactly or folded, is a parameter with which an authorization
 // request is made.
 func IsAuthorizationRequestName(name string) bool { return authorizationRequestNames[name] }
+
+// AuthorizationRequestNames returns them all, sorted.
+func AuthorizationRequestNames() []string {
+	return slices.Sorted(maps.Keys(authorizationRequestNames))
+}
 
 // neverKept are the parameters that authenticate a client or belong to the token endpoint. They have no meaning
 // in a pushed request (RFC 9126 §2.1) and are neither stored nor forwarded.
