@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"sync"
 	"time"
@@ -37,7 +36,10 @@ func redisTLS(cfg *config.Config, note func(setting string, err error)) *tls.Con
 	}
 	c := &tls.Config{MinVersion: tls.VersionTLS12}
 	var err error
-	c.RootCAs, err = certificates(cfg.RedisCAFile, x509.NewCertPool())
+	var roots *authorities
+	if roots, err = loadAuthorities("REDIS_CA_FILE", cfg.RedisCAFile, false); roots != nil {
+		c.RootCAs = roots.pool()()
+	}
 	note("REDIS_CA_FILE", err)
 	if cfg.RedisCertFile != "" {
 		c.GetClientCertificate, err = redisCertificate(cfg.RedisCertFile, cfg.RedisKeyFile)
