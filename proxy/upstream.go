@@ -244,37 +244,3 @@ func (u *upstream) say(status, message string, fields ...zap.Field) {
 	}
 	u.log.Log(level, message, fields...)
 }
-
-// Discovery is what the gateway has learned of its upstream.
-type Discovery struct {
-	Issuer     string
-	Authorize  []string // protected paths
-	Push       string   // the push endpoint's URL; empty when the upstream's own has its path
-	NativePush string   // the upstream's own push endpoint; empty when it has none
-	Warnings   []string // what is wrong with it; nil: nothing
-}
-
-// String describes the discovery in a line.
-func (d Discovery) String() string {
-	text := "issuer " + d.Issuer
-	if d.Push != "" {
-		text += ", push endpoint " + d.Push
-	}
-	if d.NativePush != "" {
-		text += ", already offers PAR at " + d.NativePush
-	}
-	return text
-}
-
-// Discover asks the upstream once and says what it has learned. It changes nothing.
-func (s *Server) Discover(ctx context.Context) (Discovery, error) {
-	e, err := s.upstream.read(ctx)
-	if err != nil {
-		return Discovery{}, fmt.Errorf("upstream: %w", err)
-	}
-	d := Discovery{Issuer: e.issuer, Authorize: e.authorize, NativePush: e.native, Warnings: s.upstream.warnings(e)}
-	if e.push != "" {
-		d.Push = e.pushURL()
-	}
-	return d, nil
-}

@@ -29,6 +29,10 @@ type gateway struct {
 
 	upstreamRoots, clientRoots *authorities // nil: no file
 
+	redisConfig pushstore.RedisConfig // zero: memory
+	redisRoots  *authorities          // read at the start alone; nil: no file
+	redisKeys   *keyPair              // nil: no file
+
 	connections *proxy.Shares // of the public listener
 }
 

@@ -24,6 +24,12 @@ func firstToEnd(all []*x509.Certificate) (first *x509.Certificate) {
 	return first
 }
 
+func isValid(c *x509.Certificate, now time.Time) bool {
+	return !now.Before(c.NotBefore) && !now.After(c.NotAfter)
+}
+
+func endsSoon(c *x509.Certificate, now time.Time) bool { return c.NotAfter.Sub(now) < renewBefore }
+
 // remaining says how long a certificate lasts, or for how long it has ended.
 func remaining(c *x509.Certificate, now time.Time) string {
 	days := func(d time.Duration) string { return fmt.Sprintf("%d days", int(d/(24*time.Hour))) }
@@ -43,7 +49,7 @@ func (k *keyPair) warnOfExpiry(ctx context.Context, log *zap.Logger) {
 	ticker := time.NewTicker(betweenExpiry)
 	defer ticker.Stop()
 	for {
-		if first := firstToEnd(k.chain()); first != nil && time.Until(first.NotAfter) < renewBefore {
+		if first := firstToEnd(k.chain()); first != nil && endsSoon(first, time.Now()) {
 			log.Warn("the certificate of LISTEN_ADDR "+remaining(first, time.Now())+"; renew it", zap.Time("not_after", first.NotAfter))
 		}
 		select {
