@@ -3,10 +3,12 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"net"
 	"net/http"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"pargate/test/harness"
 	"pargate/test/upstream"
@@ -114,5 +116,20 @@ func TestOldCiphersAreNotSpoken(t *testing.T) {
 		if (err == nil) != want {
 			t.Errorf("%s: %v", tls.CipherSuiteName(cipher), err)
 		}
+	}
+}
+
+// An upstream that takes the connection and never opens TLS on it is given up, long before UPSTREAM_TIMEOUT.
+func TestAnUpstreamThatNeverOpensTLSIsGivenUp(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { silent.Close() })
+	s := start(t, "UPSTREAM_URL=https://"+silent.Addr().String(), "UPSTREAM_TIMEOUT=5m")
+	began := time.Now()
+	if status, _ := getText(t, s.public+"/page"); status != 504 || time.Since(began) > 20*time.Second {
+		t.Errorf("%d after %v", status, time.Since(began))
 	}
 }
