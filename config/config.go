@@ -26,10 +26,10 @@ type Config struct {
 	// PublicURL is the address that browsers and clients use: https, or http on a loopback host. Nil means the
 	// issuer in the upstream's metadata.
 	PublicURL *url.URL `env:"PUBLIC_URL" unset:"the upstream's issuer" help:"Address that browsers and clients use. Needed when the authorization server publishes no metadata; otherwise its issuer must have this origin."`
-	// ListenAddr is the host:port that serves clients and browsers.
-	ListenAddr Addr `env:"LISTEN_ADDR" envDefault:":8080" help:"Address (host:port) that serves clients and browsers, or unix:/path for a socket."`
-	// AdminAddr is the host:port of /livez, /readyz and /metrics. Empty means off.
-	AdminAddr Addr `env:"ADMIN_ADDR" envDefault:":8081" help:"Address (host:port) that serves /livez, /readyz and /metrics. off serves them nowhere. Never expose it publicly."`
+	// ListenAddr is the host:port, or the socket, that serves clients and browsers.
+	ListenAddr Addr `env:"LISTEN_ADDR" envDefault:":8080" help:"Address (host:port) that serves clients and browsers, or unix:/path for a socket, which its group may use too (0660)."`
+	// AdminAddr is the host:port, or the socket, of /livez, /readyz and /metrics. Empty means off.
+	AdminAddr Addr `env:"ADMIN_ADDR" envDefault:":8081" help:"Address (host:port, or unix:/path) that serves /livez, /readyz and /metrics. off serves them nowhere. Never expose it publicly."`
 	// RedisURL is the store: a redis, rediss, unix, valkey or valkeys URL. Unset means the memory of this process.
 	RedisURL Secret `env:"REDIS_URL" unset:"memory" help:"Address of Redis or Valkey: redis://, rediss:// (TLS) or unix://; with ?master_name= those of Sentinels, with ?addr= of a cluster. Without it pushed requests live in the memory of one process: run one replica only."`
 	// PARRequired refuses every authorization request that was not pushed.
@@ -39,7 +39,7 @@ type Config struct {
 	// ClientsFile is the path of the registered clients. Empty means none is registered here.
 	ClientsFile string `env:"CLIENTS_FILE" unset:"none" help:"File with a JSON array of client metadata (RFC 7591), read again when it changes. Clients in it are authenticated here."`
 	// TrustedProxies are the peers whose forwarding headers are believed. Empty means nobody's are.
-	TrustedProxies Prefixes `env:"TRUSTED_PROXIES" unset:"none" help:"Addresses or CIDR ranges of the proxies in front, whose X-Forwarded-For is believed."`
+	TrustedProxies Proxies `env:"TRUSTED_PROXIES" unset:"none" help:"Addresses or CIDR ranges of the proxies in front, whose X-Forwarded-For is believed; unix is whoever connects to the socket of LISTEN_ADDR."`
 	// LogLevel is the least important level that is logged.
 	LogLevel LogLevel `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error."`
 	// LogFormat is how log lines look. LogAuto is console on a terminal and JSON elsewhere.
@@ -65,7 +65,7 @@ type Config struct {
 	// UpstreamTimeout bounds the wait for the headers of an upstream's response.
 	UpstreamTimeout time.Duration `env:"UPSTREAM_TIMEOUT" envDefault:"30s" help:"Longest wait for the headers of the authorization server's response, 1s to 10m."`
 	// UpstreamCAFile is a PEM bundle that is trusted besides the system's. Empty means the system's alone.
-	UpstreamCAFile string `env:"UPSTREAM_CA_FILE" unset:"the system's" help:"PEM file with certificate authorities that are trusted for the authorization server, besides the system's."`
+	UpstreamCAFile string `env:"UPSTREAM_CA_FILE" unset:"the system's" help:"PEM file with certificate authorities that are trusted for the authorization server, besides the system's; read again when it changes."`
 	// UpstreamDryRun asks the upstream at push time whether it would take the request.
 	UpstreamDryRun bool `env:"UPSTREAM_DRY_RUN" envDefault:"false" help:"Ask the authorization server at push time whether it would take the request, as a browser without cookies, for clients that authenticate. What it would refuse is refused at once."`
 
@@ -110,7 +110,7 @@ type Config struct {
 	// TLSKeyFile is the key of TLSCertFile.
 	TLSKeyFile string `env:"TLS_KEY_FILE" unset:"none" help:"PEM file with the key of TLS_CERT_FILE."`
 	// TLSClientCAFile is whom client certificates must come from. Empty means that none is asked for.
-	TLSClientCAFile string `env:"TLS_CLIENT_CA_FILE" unset:"none" help:"PEM file with certificate authorities of clients; asks clients for a certificate."`
+	TLSClientCAFile string `env:"TLS_CLIENT_CA_FILE" unset:"none" help:"PEM file with certificate authorities of clients, read again when it changes; asks clients for a certificate."`
 	// ShutdownDelay is how long readiness fails, while all is served, before the listeners close. Zero means at once.
 	ShutdownDelay time.Duration `env:"SHUTDOWN_DELAY" envDefault:"5s" help:"After SIGTERM, serve this long while readiness fails, 0 to 5m."`
 	// ShutdownTimeout is how long requests in flight may then take.

@@ -64,7 +64,7 @@ func TestOnlyTheUpstreamIsRequired(t *testing.T) {
 	if got := c.UpstreamURL.String(); got != "http://127.0.0.1:9998" {
 		t.Errorf("UpstreamURL = %s", got)
 	}
-	if c.PublicURL != nil || c.RedisURL.IsSet() || c.PARRequired || !c.MetadataPatch || c.TrustedProxies != nil {
+	if c.PublicURL != nil || c.RedisURL.IsSet() || c.PARRequired || !c.MetadataPatch || c.TrustedProxies.Any() {
 		t.Errorf("defaults: %+v", c)
 	}
 	if c.PARTTL != time.Minute || c.FlowTTL != 30*time.Minute || c.PARMaxBytes != 64<<10 || c.RateLimit != 50 {
@@ -95,6 +95,7 @@ func TestValues(t *testing.T) {
 		{"RATE_LIMIT=90/m", "90/m"},
 		{"RATE_LIMIT=600/m", "10/s"},
 		{"TRUSTED_PROXIES=10.1.2.3/8, 192.0.2.1 2001:db8::1", "10.0.0.0/8,192.0.2.1/32,2001:db8::1/128"},
+		{"LISTEN_ADDR=unix:/run/pargate.sock", "unix:/run/pargate.sock"},
 		{"TRUSTED_PROXIES=::ffff:10.0.0.0/104 ::ffff:192.0.2.1", "10.0.0.0/8,192.0.2.1/32"},
 		{"AUTHORIZE_PATH=/auth,/o/authorize/  ,/x", "/auth,/o/authorize/,/x"},
 		{"RESUME_PARAMS=hop step", "hop,step"},

@@ -9,8 +9,20 @@ import (
 	"strings"
 )
 
-// Addr is a host:port to listen on. Empty means off.
+// Addr is what to listen on: a host:port, or unix: and the path of a socket. Empty means off.
 type Addr string
+
+// socketPrefix begins an Addr that is the path of a socket.
+const socketPrefix = "unix:"
+
+// Socket returns the path of the socket; empty when the address is none.
+func (a Addr) Socket() (path string) {
+	path, isSocket := strings.CutPrefix(string(a), socketPrefix)
+	if !isSocket {
+		return ""
+	}
+	return path
+}
 
 // UnmarshalText takes "off" as empty and leaves the rest to the checks.
 func (a *Addr) UnmarshalText(text []byte) error {
@@ -135,27 +147,43 @@ func words(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(", \t\r\n", r) })
 }
 
-// Prefixes is a list of address ranges: masked, IPv4 never as IPv4-mapped IPv6.
-type Prefixes []netip.Prefix
+// Proxies are peers that are believed. The zero value is nobody.
+type Proxies struct {
+	Networks []netip.Prefix // masked, IPv4 never as IPv4-mapped IPv6
+	Sockets  bool           // whoever connects to a unix socket
+}
 
-// UnmarshalText reads addresses and CIDR ranges, separated by commas, blanks or both.
-func (p *Prefixes) UnmarshalText(text []byte) error {
-	*p = nil
+// socketWord stands for every peer of a socket.
+const socketWord = "unix"
+
+// UnmarshalText reads addresses, CIDR ranges and the word unix, separated by commas, blanks or both.
+func (p *Proxies) UnmarshalText(text []byte) error {
+	*p = Proxies{}
 	for _, word := range words(string(text)) {
+		if strings.EqualFold(word, socketWord) {
+			p.Sockets = true
+			continue
+		}
 		one, err := parsePrefix(word)
 		if err != nil {
 			return fmt.Errorf("%s %w", quote(word), err)
 		}
-		*p = append(*p, one)
+		p.Networks = append(p.Networks, one)
 	}
 	return nil
 }
 
-// String joins the ranges with commas.
-func (p Prefixes) String() string {
-	all := make([]string, len(p))
-	for i, one := range p {
-		all[i] = one.String()
+// Any reports whether anybody is believed.
+func (p Proxies) Any() bool { return p.Sockets || len(p.Networks) > 0 }
+
+// String joins ranges and word with commas.
+func (p Proxies) String() string {
+	var all []string
+	for _, one := range p.Networks {
+		all = append(all, one.String())
+	}
+	if p.Sockets {
+		all = append(all, socketWord)
 	}
 	return strings.Join(all, ",")
 }

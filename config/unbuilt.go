@@ -12,13 +12,9 @@ type missing struct {
 
 // notBuilt is everything of that kind: who builds it deletes the line.
 var notBuilt = []missing{
-	{"LISTEN_ADDR", socketPrefix, func(v string) bool { return !strings.HasPrefix(v, socketPrefix) }},
 	{"OTEL_EXPORTER_OTLP_ENDPOINT", "", nil},
 	{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "", nil},
 }
-
-// socketPrefix begins a LISTEN_ADDR that is the path of a socket.
-const socketPrefix = "unix:"
 
 func (c *checker) unbuilt() {
 	effective := map[string]string{}

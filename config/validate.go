@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -73,28 +74,32 @@ func (c *checker) settings() {
 }
 
 func (c *checker) listeners() {
-	listen, admin := string(c.cfg.ListenAddr), string(c.cfg.AdminAddr)
-	// A socket has no port; unbuilt.go speaks about it.
-	if !strings.HasPrefix(listen, socketPrefix) {
-		if err := checkAddr(listen); err != nil {
-			c.fail("LISTEN_ADDR", "%v", err)
-		}
+	listen, admin := c.cfg.ListenAddr, c.cfg.AdminAddr
+	if err := checkAddr(string(listen)); err != nil {
+		c.fail("LISTEN_ADDR", "%v", err)
 	}
 	if admin == "" {
 		return
 	}
-	if err := checkAddr(admin); err != nil {
+	if err := checkAddr(string(admin)); err != nil {
 		c.fail("ADMIN_ADDR", "%v; off serves it nowhere", err)
 		return
 	}
-	if !c.failed["LISTEN_ADDR"] && sameListener(listen, admin) {
-		c.fail("ADMIN_ADDR", "%s is the same port as %s; the admin endpoints need their own", quote(admin), c.env.name("LISTEN_ADDR"))
+	switch {
+	case c.failed["LISTEN_ADDR"]:
+	case admin.Socket() != "" && path.Clean(admin.Socket()) == path.Clean(listen.Socket()):
+		c.fail("ADMIN_ADDR", "%s is the socket of %s too; the admin endpoints need their own", quote(string(admin)), c.env.name("LISTEN_ADDR"))
+	case admin.Socket() == "" && listen.Socket() == "" && sameListener(string(listen), string(admin)):
+		c.fail("ADMIN_ADDR", "%s is the same port as %s; the admin endpoints need their own", quote(string(admin)), c.env.name("LISTEN_ADDR"))
 	}
 }
 
 func checkAddr(addr string) error {
 	if addr == "" {
 		return errors.New("cannot be off")
+	}
+	if path, isSocket := strings.CutPrefix(addr, socketPrefix); isSocket {
+		return checkSocket(path)
 	}
 	host, port, err := net.SplitHostPort(addr)
 	switch {
@@ -106,6 +111,22 @@ func checkAddr(addr string) error {
 		return fmt.Errorf("%s is not host:port, for example :8080", quote(addr))
 	case !validPort(port, 0):
 		return fmt.Errorf("%s has a port that is not from 0 to 65535", quote(addr))
+	}
+	return nil
+}
+
+// maxSocketPath is what the address of a socket has room for (sun_path, less its end).
+const maxSocketPath = 107
+
+// checkSocket reports why a path cannot be a socket's, as far as that can be told without touching it.
+func checkSocket(path string) error {
+	switch {
+	case strings.HasPrefix(path, "//"):
+		return fmt.Errorf("%s has slashes to spare; write %s", quote(socketPrefix+path), quote(socketPrefix+"/"+strings.TrimLeft(path, "/")))
+	case !strings.HasPrefix(path, "/") || strings.HasSuffix(path, "/"):
+		return fmt.Errorf("%s is not unix: and the path of a file, for example unix:/run/pargate/public.sock", quote(socketPrefix+path))
+	case len(path) > maxSocketPath:
+		return fmt.Errorf("has a path of %d bytes, and a socket's has %d at most; put it into a directory with a shorter name", len(path), maxSocketPath)
 	}
 	return nil
 }
@@ -164,7 +185,14 @@ func brief(d time.Duration) string {
 }
 
 func (c *checker) proxies() {
-	for _, p := range c.cfg.TrustedProxies {
+	if c.cfg.TrustedProxies.Sockets != (c.cfg.ListenAddr.Socket() != "") && !c.failed["LISTEN_ADDR"] {
+		if c.cfg.TrustedProxies.Sockets {
+			c.fail("TRUSTED_PROXIES", "has unix in it, but %s is no socket; take it out", c.env.name("LISTEN_ADDR"))
+		} else {
+			c.warn("TRUSTED_PROXIES", "has no unix in it: nobody is believed about addresses, so that all clients and browsers look alike. Add it if a proxy connects to the socket of LISTEN_ADDR.")
+		}
+	}
+	for _, p := range c.cfg.TrustedProxies.Networks {
 		if p.Bits() == 0 {
 			c.warn("TRUSTED_PROXIES", fmt.Sprintf("%v trusts every address: anybody can then say where a request came from.", p))
 			return
@@ -235,7 +263,7 @@ func (c *checker) clientCertificates() {
 		c.fail("CLIENT_CERT_HEADER", "%s is not the name of a header", quote(name))
 	case slices.Contains([]string{"authorization", "cookie", "host", "content-type", "content-length", "origin", "referer"}, strings.ToLower(name)):
 		c.fail("CLIENT_CERT_HEADER", "%s has another meaning", quote(name))
-	case len(c.cfg.TrustedProxies) == 0:
+	case !c.cfg.TrustedProxies.Any():
 		c.fail("CLIENT_CERT_HEADER", "is believed from nobody; set %s", c.env.name("TRUSTED_PROXIES"))
 	}
 }

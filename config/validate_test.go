@@ -165,6 +165,26 @@ func TestEndpointsAndListenersDiffer(t *testing.T) {
 	expect(t, `ADMIN_ADDR "[::]:9000" is the same port as LISTEN_ADDR; the admin endpoints need their own`, "LISTEN_ADDR=127.0.0.1:9000", "ADMIN_ADDR=[::]:9000")
 }
 
+func TestAListenerMayBeASocket(t *testing.T) {
+	t.Parallel()
+	c := load(t, "LISTEN_ADDR=unix:/run/pargate/public.sock", "ADMIN_ADDR=unix:/run/pargate/admin.sock", "TRUSTED_PROXIES=Unix 10.0.0.1")
+	if c.ListenAddr.Socket() != "/run/pargate/public.sock" || c.AdminAddr.Socket() != "/run/pargate/admin.sock" || show(t, c, "TRUSTED_PROXIES") != "10.0.0.1/32,unix" {
+		t.Errorf("%+v", c)
+	}
+	if c := load(t); c.ListenAddr.Socket() != "" || c.TrustedProxies.Any() {
+		t.Errorf("a port is a socket: %+v", c)
+	}
+	long := "unix:/" + strings.Repeat("x", 106)
+	expect(t, "", "LISTEN_ADDR="+long, "TRUSTED_PROXIES=unix")
+	expect(t, "LISTEN_ADDR has a path of 108 bytes, and a socket's has 107 at most; put it into a directory with a shorter name", "LISTEN_ADDR="+long+"x")
+	expect(t, `ADMIN_ADDR "unix:run/x" is not unix: and the path of a file, for example unix:/run/pargate/public.sock; off serves it nowhere`, "ADMIN_ADDR=unix:run/x")
+	expect(t, `LISTEN_ADDR the value (not shown: it may hold a password) is not unix: and the path of a file, for example unix:/run/pargate/public.sock`, "LISTEN_ADDR=unix:@x")
+	expect(t, `LISTEN_ADDR "unix:/run/" is not unix: and the path of a file, for example unix:/run/pargate/public.sock`, "LISTEN_ADDR=unix:/run/")
+	expect(t, `LISTEN_ADDR "unix:///run/x" has slashes to spare; write "unix:/run/x"`, "LISTEN_ADDR=unix:///run/x")
+	expect(t, `ADMIN_ADDR "unix:/run//x" is the socket of LISTEN_ADDR too; the admin endpoints need their own`, "LISTEN_ADDR=unix:/run/x", "ADMIN_ADDR=unix:/run//x")
+	expect(t, "TRUSTED_PROXIES has unix in it, but LISTEN_ADDR is no socket; take it out", "TRUSTED_PROXIES=unix", "ADMIN_ADDR=unix:/run/x")
+}
+
 func TestFilesMustBeRegular(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -229,7 +249,6 @@ func TestRedis(t *testing.T) {
 func TestUnbuiltSettingsAreRefused(t *testing.T) {
 	t.Parallel()
 	for set, what := range map[string]string{
-		"LISTEN_ADDR=unix:/run/x":              "unix: is",
 		"OTEL_EXPORTER_OTLP_ENDPOINT=http://o": "is", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://o": "is",
 	} {
 		name, _, _ := strings.Cut(set, "=")
@@ -276,6 +295,8 @@ func TestWarnings(t *testing.T) {
 		{nil, memory},
 		{[]string{"REDIS_URL=redis://r", clients}, ""},
 		{[]string{"REDIS_URL=redis://r", clients, "TRUSTED_PROXIES=::/0"}, "TRUSTED_PROXIES ::/0 trusts every address: anybody can then say where a request came from."},
+		{[]string{"REDIS_URL=redis://r", clients, "LISTEN_ADDR=unix:/run/x"}, "TRUSTED_PROXIES has no unix in it: nobody is believed about addresses, so that all clients and browsers look alike. Add it if a proxy connects to the socket of LISTEN_ADDR."},
+		{[]string{"REDIS_URL=redis://r", clients, "LISTEN_ADDR=unix:/run/x", "TRUSTED_PROXIES=unix"}, ""},
 		{[]string{"REDIS_URI=x", clients}, memory + "\nREDIS_URI is not a setting; did you mean REDIS_URL ?"},
 	} {
 		_, warnings, err := config.Load(append(tt.environ, upstream))

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -8,31 +9,37 @@ import (
 )
 
 // trustedProxies is the set of peers whose forwarding headers are believed.
-type trustedProxies []netip.Prefix
+type trustedProxies struct {
+	networks networks
+	sockets  bool // whoever connects to a unix socket
+}
 
-func (t trustedProxies) contains(addr netip.Addr) bool {
-	return slices.ContainsFunc(t, func(p netip.Prefix) bool { return p.Contains(addr) })
+type networks []netip.Prefix
+
+func (n networks) contain(addr netip.Addr) bool {
+	return slices.ContainsFunc(n, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 // origin is where a request comes from.
 type origin struct {
-	client  netip.Addr // the rightmost address that is not a trusted proxy's
+	client  netip.Addr // the rightmost address that is not a trusted proxy's; invalid: a socket's peer, of whom nobody who is trusted says more
 	chain   string     // X-Forwarded-For as it is sent on
 	trusted bool       // the peer is one of the trusted proxies
 }
 
 // locate reads X-Forwarded-For from right to left, and only as far as trusted proxies have written it.
 func (t trustedProxies) locate(r *http.Request) origin {
-	addr, _ := netip.ParseAddrPort(r.RemoteAddr)
-	peer := addr.Addr().Unmap().WithZone("")
-	o := origin{client: peer, chain: peer.String()}
-	if !peer.IsValid() { // a unix socket has no address
-		o.chain = ""
+	peer, bySocket := peerOf(r)
+	o := origin{client: peer, trusted: t.networks.contain(peer)}
+	if bySocket {
+		o.trusted = t.sockets
 	}
-	if !t.contains(peer) {
+	if peer.IsValid() {
+		o.chain = peer.String()
+	}
+	if !o.trusted {
 		return o
 	}
-	o.trusted = true
 	var hops []string
 	for _, value := range r.Header.Values("X-Forwarded-For") {
 		for hop := range strings.SplitSeq(value, ",") {
@@ -47,12 +54,25 @@ func (t trustedProxies) locate(r *http.Request) origin {
 			break // who wrote that is the last one who is known
 		}
 		o.client = addr
-		if !t.contains(o.client) {
+		if !t.networks.contain(o.client) {
 			break
 		}
 	}
-	o.chain = strings.Join(append(hops, peer.String()), ", ")
+	if peer.IsValid() {
+		hops = append(hops, peer.String())
+	}
+	o.chain = strings.Join(hops, ", ")
 	return o
+}
+
+// peerOf returns the address of who has opened the connection. Who comes through a socket has none: what stands in
+// RemoteAddr then is the name of the peer's own socket, which the peer has chosen, and which may look like an address.
+func peerOf(r *http.Request) (addr netip.Addr, bySocket bool) {
+	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && local.Network() == "unix" {
+		return netip.Addr{}, true
+	}
+	peer, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return peer.Addr().Unmap().WithZone(""), false
 }
 
 // parseHop reads an address as proxies write it: some with a port, and of IPv6 with brackets (RFC 7239 §6).
@@ -69,12 +89,21 @@ func parseHop(hop string) (netip.Addr, bool) {
 	return addr.Unmap().WithZone(""), err == nil
 }
 
-// network names the client's address for counting: one user has a whole /64 of IPv6.
+// String is the client for the log.
+func (o origin) String() string {
+	if !o.client.IsValid() {
+		return "unix"
+	}
+	return o.client.String()
+}
+
+// network names the client's address for counting: one user has a whole /64 of IPv6. All who come through a socket and of
+// whom no more is known are one.
 func (o origin) network() string {
 	if o.client.Is6() {
 		if p, err := o.client.Prefix(64); err == nil {
 			return p.String()
 		}
 	}
-	return o.client.String()
+	return o.String()
 }

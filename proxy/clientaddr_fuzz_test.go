@@ -14,12 +14,12 @@ func FuzzLocate(f *testing.F) {
 		f.Add("10.0.0.9:80", seed)
 		f.Add("192.0.2.1:80", seed)
 	}
-	trusted := trustedProxies{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
+	trusted := trustedProxies{networks: networks{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}}
 	f.Fuzz(func(t *testing.T, remote, header string) {
 		o := trusted.locate(&http.Request{RemoteAddr: remote, Header: http.Header{"X-Forwarded-For": {header}}})
 		addr, _ := netip.ParseAddrPort(remote)
 		peer := addr.Addr().Unmap().WithZone("")
-		if o.trusted != trusted.contains(peer) {
+		if o.trusted != trusted.networks.contain(peer) {
 			t.Fatalf("%s: trusted = %t", remote, o.trusted)
 		}
 		if o.trusted && !strings.HasSuffix(o.chain, peer.String()) || !o.trusted && peer.IsValid() && o.chain != peer.String() {

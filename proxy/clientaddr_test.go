@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"context"
+	"net"
 	"net/http"
 	"net/netip"
 	"testing"
@@ -9,7 +11,7 @@ import (
 
 func TestForwardedForIsBelievedFromTheRightAndOnlyFromTrustedProxies(t *testing.T) {
 	t.Parallel()
-	proxies := trustedProxies{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
+	proxies := trustedProxies{networks: networks{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}}
 	for _, c := range []struct {
 		peer          string
 		header        []string
@@ -43,6 +45,39 @@ func TestForwardedForIsBelievedFromTheRightAndOnlyFromTrustedProxies(t *testing.
 		got := proxies.locate(&http.Request{RemoteAddr: c.peer, Header: http.Header{"X-Forwarded-For": c.header}})
 		if got.client.String() != c.client || got.chain != c.chain {
 			t.Errorf("%s %q: client %s, chain %q; want %s, %q", c.peer, c.header, got.client, got.chain, c.client, c.chain)
+		}
+	}
+}
+
+// The name of a peer's own socket is the peer's to choose.
+func TestAPeerOfASocketHasNoAddress(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		remote, header string
+		trusted        bool
+		client, chain  string
+	}{
+		{"@", "198.51.100.7", false, "unix", ""},
+		{"", "198.51.100.7", false, "unix", ""},
+		{"10.0.0.1:1", "198.51.100.7", false, "unix", ""},
+		{"10.0.0.1:1", "", true, "unix", ""},
+		{"@", "", true, "unix", ""},
+		{"@", "198.51.100.7", true, "198.51.100.7", "198.51.100.7"},
+		{"@", "1.1.1.1, 198.51.100.7, 10.0.0.2", true, "198.51.100.7", "1.1.1.1, 198.51.100.7, 10.0.0.2"},
+		{"@", "198.51.100.7, rubbish", true, "unix", "198.51.100.7, rubbish"},
+	} {
+		proxies := trustedProxies{networks: networks{netip.MustParsePrefix("10.0.0.0/8")}, sockets: c.trusted}
+		r := &http.Request{RemoteAddr: c.remote, Header: http.Header{}}
+		if c.header != "" {
+			r.Header.Set("X-Forwarded-For", c.header)
+		}
+		r = r.WithContext(context.WithValue(t.Context(), http.LocalAddrContextKey, &net.UnixAddr{Name: "/run/x", Net: "unix"}))
+		got := proxies.locate(r)
+		if got.String() != c.client || got.chain != c.chain || got.trusted != c.trusted {
+			t.Errorf("%+v: client %s, chain %q, trusted %t", c, got, got.chain, got.trusted)
+		}
+		if !got.client.IsValid() && got.network() != "unix" {
+			t.Errorf("%+v: counted as %s", c, got.network())
 		}
 	}
 }

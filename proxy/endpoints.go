@@ -22,7 +22,9 @@ type endpoints struct {
 	push           string            // the push endpoint's path; empty when the upstream's own has that path
 	native         string            // the upstream's own push endpoint, when it has one
 	oidc, oauth    *patched          // nil: passed through
-	source         string            // for the log: where this was learned
+	endSession     string            // and the end-session endpoint's (RP-Initiated Logout §2.1)
+	says           []Capability      // what the metadata promises; nil: there is none
+	source         string            // where this was learned: a path, or settings
 	warnings       []string          // what its metadata makes one expect trouble of; nil: nothing
 }
 

@@ -109,7 +109,7 @@ func (s *Server) logExchange(r *http.Request, x *exchange, rec *recorder, took t
 		return
 	}
 	fields := []zap.Field{zap.String("request_id", x.id), zap.String("method", clip(r.Method, 16)), zap.String("path", loggedPath(x.path)),
-		zap.Int("status", rec.status), zap.Duration("took", took), zap.Stringer("client", x.origin.client)}
+		zap.Int("status", rec.status), zap.Duration("took", took), zap.Stringer("client", x.origin)}
 	line.Write(append(fields, s.pushedFields(r, x)...)...)
 }
 

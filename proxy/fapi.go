@@ -41,7 +41,7 @@ func (s *Server) checkMethod(cred client.Credentials, c *client.Client) error {
 	case certified:
 		return oauth.InvalidClient("client authentication failed", false).Because(errors.New("a certificate of a client that only the upstream knows"))
 	}
-	return oauth.InvalidClient("clients authenticate by private_key_jwt or by a certificate here, and by nothing else", cred.Challenged()).Because(seen(cred.Method)).ChangedBy("PROFILE")
+	return oauth.InvalidClient("clients authenticate by private_key_jwt or by a certificate here, and by nothing else", cred.Challenged()).Because(itIs(cred.Method)).ChangedBy("PROFILE")
 }
 
 // isSecureRedirect reports whether a response may be sent there: by https, or to an application on the user's own machine

@@ -122,7 +122,7 @@ func (s *Server) decodePush(r *http.Request) (client.Credentials, oauth.Params, 
 	case r.Method != http.MethodPost:
 		return none, nil, oauth.MethodNotAllowed()
 	case err != nil || mediaType != formType || len(r.Header["Content-Type"]) > 1:
-		return none, nil, oauth.UnsupportedMediaType("push a form: " + formType).Because(seenType(r.Header))
+		return none, nil, oauth.UnsupportedMediaType("push a form: " + formType).Because(itIsOfType(r.Header))
 	case len(r.Header["Content-Encoding"]) > 0:
 		return none, nil, oauth.UnsupportedMediaType("push the form without Content-Encoding")
 	case hasCredentials(r.URL.RawQuery):

@@ -58,7 +58,7 @@ func (x *exchange) checkForm(h http.Header) error {
 	case x.formState == formTooLong:
 		return bodyTooLarge(x.formLimit())
 	case x.formState == formNotJudged, x.place.protected() && !hasReadableCharset(h):
-		return oauth.UnsupportedMediaType("send a form: " + formType + ", without Content-Encoding").Because(seenType(h))
+		return oauth.UnsupportedMediaType("send a form: " + formType + ", without Content-Encoding").Because(itIsOfType(h))
 	}
 	return nil
 }

@@ -58,6 +58,7 @@ func (i Issuer) resolve(oidc, oauth *document, pol policy) (*endpoints, error) {
 	}
 	e.proofs = pol.proofs(found...)
 	e.warnings = pol.warnings(e, found...)
+	e.says, e.endSession = whatIsSaid(found...)
 	issuerPath := strings.TrimSuffix(issuer.EscapedPath(), "/")
 	exact, err := i.place(e, issuerPath, found...)
 	switch {

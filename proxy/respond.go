@@ -107,14 +107,14 @@ func changedBy(setting string, err error) error {
 	return err
 }
 
-// seen is what a request has, for the log. It is for values that are no secrets and come from a small vocabulary in
+// itIs says what a request has, for the log. It is for values that are no secrets and come from a small vocabulary in
 // honest requests.
-func seen(value string) error { return fmt.Errorf("it is %q", clip(value, 64)) }
+func itIs(value string) error { return fmt.Errorf("it is %q", clip(value, 64)) }
 
-// seenType is the media type of a request, without its parameters, for the log.
-func seenType(h http.Header) error {
+// itIsOfType says the media type of a request, without its parameters, for the log.
+func itIsOfType(h http.Header) error {
 	mediaType, _, _ := strings.Cut(h.Get("Content-Type"), ";")
-	return seen(mediaType)
+	return itIs(mediaType)
 }
 
 func methodNotSupported(allowed string) error {

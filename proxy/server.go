@@ -29,11 +29,11 @@ type Options struct {
 	Log     *zap.Logger      // nil: no log
 	Metrics *metrics.Metrics // of this Server alone; nil: nothing is exported. Its Claimed is the store's to call
 
-	Audience            client.Audience // of client assertions; empty means client.AudienceRFC9126
-	ClientCertHeader    string          // in which a trusted proxy hands on the client's certificate; empty: in none
-	ClientRoots         *x509.CertPool  // authorities that issue clients' certificates; nil: none does
-	AllowPrivateKeySets bool            // a jwks_uri may lead to loopback and private addresses
-	KeySetRoots         *x509.CertPool  // authorities for a jwks_uri; nil: the system's
+	Audience            client.Audience       // of client assertions; empty means client.AudienceRFC9126
+	ClientCertHeader    string                // in which a trusted proxy hands on the client's certificate; empty: in none
+	ClientRoots         func() *x509.CertPool // authorities that issue clients' certificates; nil: none does
+	AllowPrivateKeySets bool                  // a jwks_uri may lead to loopback and private addresses
+	KeySetRoots         *x509.CertPool        // authorities for a jwks_uri; nil: the system's
 
 	Delegation  Delegation // which clients the upstream is asked about; zero means none
 	ProbeAccept []string   // error codes at the upstream's token endpoint that say as much as invalid_grant; nil: none
@@ -59,12 +59,13 @@ type Options struct {
 	AuthorizeByPOST bool // the parameters of an authorization request go upstream in a form, behind a ticket
 	DryRun          bool // ask the upstream about a confidential client's push, without a user, and refuse what it would refuse
 
-	TrustedProxies  []netip.Prefix // whose X-Forwarded-For is believed
-	MaxResponses    int            // of the upstream that are on their way at once, a quarter of them to one network; zero means 2048
-	UpstreamTimeout time.Duration  // until the upstream's response headers; zero means 30 s
-	BodyTimeout     time.Duration  // for a body that the gateway itself reads or refuses to arrive; zero means 10 s
-	WriteTimeout    time.Duration  // for a client to take what it is sent at a time, not for all of a response; zero means 30 s
-	UpstreamRoots   *x509.CertPool // nil: the system's
+	TrustedProxies  []netip.Prefix        // whose X-Forwarded-For is believed
+	TrustSockets    bool                  // and that of whoever comes through a unix socket
+	MaxResponses    int                   // of the upstream that are on their way at once, a quarter of them to one network; zero means 2048
+	UpstreamTimeout time.Duration         // until the upstream's response headers; zero means 30 s
+	BodyTimeout     time.Duration         // for a body that the gateway itself reads or refuses to arrive; zero means 10 s
+	WriteTimeout    time.Duration         // for a client to take what it is sent at a time, not for all of a response; zero means 30 s
+	UpstreamRoots   func() *x509.CertPool // asked for every new connection; nil: the system's
 
 	Now func() time.Time // nil: time.Now
 }
@@ -102,7 +103,7 @@ func New(o Options) (*Server, error) {
 		return nil, errors.New("proxy: a request_uri lives less than 600 s under the FAPI profile")
 	}
 	o.Store = observedStore{o.Store, o.Metrics}
-	s := &Server{Options: o, proxies: o.TrustedProxies, limiter: newLimiter(o.PushRate, o.Now), hop: rand.Text(),
+	s := &Server{Options: o, proxies: trustedProxies{networks: o.TrustedProxies, sockets: o.TrustSockets}, limiter: newLimiter(o.PushRate, o.Now), hop: rand.Text(),
 		admission: Shares{Total: maxRequests, Each: maxRequestsOfOne, Free: o.TrustedProxies}}
 	resume := map[string]bool{}
 	for _, name := range append([]string{"login_verifier", "consent_verifier", "g_continue"}, o.ResumeParams...) {

@@ -67,11 +67,12 @@ func (s *Shares) giveBack(network netip.Prefix, counted bool) {
 }
 
 // networkOf returns the network of addr, and whether it has a bound of its own. Addresses of private networks have
-// none: behind one of them there may be everybody, when a balancer or the host itself translates addresses.
+// none: behind one of them there may be everybody, when a balancer or the host itself translates addresses. Nor has who
+// comes through a socket, without an address.
 func (s *Shares) networkOf(addr netip.Addr) (network netip.Prefix, counted bool) {
 	addr = addr.Unmap().WithZone("")
 	if s.Each == 0 || !addr.IsValid() || addr.IsLoopback() || addr.IsPrivate() || addr.IsLinkLocalUnicast() || sharedSpace.Contains(addr) ||
-		trustedProxies(s.Free).contains(addr) {
+		networks(s.Free).contain(addr) {
 		return network, false
 	}
 	bits := 24

@@ -51,7 +51,12 @@ func (a answer) String() string {
 			text += " " + a.marks[1]
 		}
 	}
-	return clip(strings.Trim(strconv.QuoteToASCII(text), `"`), 100)
+	return forTerminal(text, 100)
+}
+
+// forTerminal is a text of the upstream's, of n bytes at most, in which nothing commands a terminal.
+func forTerminal(text string, n int) string {
+	return clip(strings.Trim(strconv.QuoteToASCII(text), `"`), n)
 }
 
 // refusesLength reports whether the answer says that the request is too long (RFC 9110 §15.5.14, §15.5.15, RFC 6585 §5).

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
@@ -211,19 +210,8 @@ func (m *measurement) ask(ctx context.Context, n int) (answer, error) {
 
 // request is one as Server.rewrite forwards them, from nobody.
 func (m *measurement) request(ctx context.Context, n int) (*http.Request, error) {
-	upstream, public := m.server.Issuer.UpstreamURL, m.endpoints.public
-	target := upstream.Scheme + "://" + upstream.Host + m.path + "?" + m.query(n)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
-	if err != nil {
-		return nil, err
-	}
-	req.Close = true // what one answer does to its connection must not be taken for the next answer
-	req.Host = public.Host
-	req.Header = http.Header{
-		"X-Forwarded-Proto": {public.Scheme}, "X-Forwarded-Host": {public.Host}, "X-Request-Id": {rand.Text()[:16]},
-		hopHeader: {m.server.hop}, "User-Agent": {"pargate"}, "Accept": {"text/html,*/*;q=0.8"},
-	}
-	return req, nil
+	upstream := m.server.Issuer.UpstreamURL
+	return m.server.fromNobody(ctx, m.endpoints, upstream.Scheme+"://"+upstream.Host+m.path+"?"+m.query(n), "")
 }
 
 // query is one of n bytes, or of as few as there can be: that of the endpoint's own URL, and our parameter.

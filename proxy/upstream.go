@@ -49,7 +49,9 @@ type upstream struct {
 // speaks HTTP/1.1, and neither adds nor takes away a compression. Connections that are kept are closed before most
 // servers close theirs, so that a request seldom meets the end of one; an upstream that vanishes without a word is
 // noticed within a minute, also in the middle of a response.
-func newTransport(timeout time.Duration, roots *x509.CertPool) *http.Transport {
+//
+// roots are asked for every new connection, so that other authorities need no other transport; nil means the system's.
+func newTransport(timeout time.Duration, roots func() *x509.CertPool) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	dialer := &net.Dialer{
@@ -58,10 +60,15 @@ func newTransport(timeout time.Duration, roots *x509.CertPool) *http.Transport {
 		Control:         endAfterSilence,
 	}
 	return &http.Transport{
-		Protocols:              protocols,
-		DialContext:            dialer.DialContext,
-		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:    3 * time.Second,
+		Protocols:   protocols,
+		DialContext: dialer.DialContext,
+		DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := dialer.DialContext(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			return openTLS(ctx, conn, addr, roots)
+		},
 		MaxIdleConns:           256,
 		MaxIdleConnsPerHost:    256,
 		IdleConnTimeout:        30 * time.Second,
@@ -70,6 +77,29 @@ func newTransport(timeout time.Duration, roots *x509.CertPool) *http.Transport {
 		MaxResponseHeaderBytes: 256 << 10,
 		DisableCompression:     true,
 	}
+}
+
+const handshakeTimeout = 3 * time.Second // to open TLS to the upstream
+
+// openTLS makes conn, which leads to addr, one of TLS.
+func openTLS(ctx context.Context, conn net.Conn, addr string, roots func() *x509.CertPool) (*tls.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	defer cancel()
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	config := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+	if roots != nil {
+		config.RootCAs = roots()
+	}
+	secured := tls.Client(conn, config)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return secured, nil
 }
 
 // known returns what is known of the upstream; nil before the first reading.
@@ -222,38 +252,4 @@ func (u *upstream) say(status, message string, fields ...zap.Field) {
 		level = zap.WarnLevel
 	}
 	u.log.Log(level, message, fields...)
-}
-
-// Discovery is what the gateway has learned of its upstream.
-type Discovery struct {
-	Issuer     string
-	Authorize  []string // protected paths
-	Push       string   // the push endpoint's URL; empty when the upstream's own has its path
-	NativePush string   // the upstream's own push endpoint; empty when it has none
-	Warnings   []string // what is wrong with it; nil: nothing
-}
-
-// String describes the discovery in a line.
-func (d Discovery) String() string {
-	text := "issuer " + d.Issuer
-	if d.Push != "" {
-		text += ", push endpoint " + d.Push
-	}
-	if d.NativePush != "" {
-		text += ", already offers PAR at " + d.NativePush
-	}
-	return text
-}
-
-// Discover asks the upstream once and says what it has learned. It changes nothing.
-func (s *Server) Discover(ctx context.Context) (Discovery, error) {
-	e, err := s.upstream.read(ctx)
-	if err != nil {
-		return Discovery{}, fmt.Errorf("upstream: %w", err)
-	}
-	d := Discovery{Issuer: e.issuer, Authorize: e.authorize, NativePush: e.native, Warnings: s.upstream.warnings(e)}
-	if e.push != "" {
-		d.Push = e.pushURL()
-	}
-	return d, nil
 }

@@ -81,7 +81,7 @@ func (p *pushed) checkResponseType() error {
 		}
 	}
 	if p.server.FAPI && value != "code" {
-		return oauth.UnsupportedResponseType("response_type must be code").Because(seen(value)).ChangedBy("PROFILE")
+		return oauth.UnsupportedResponseType("response_type must be code").Because(itIs(value)).ChangedBy("PROFILE")
 	}
 	if p.client.ResponseTypes == nil {
 		return nil
@@ -91,7 +91,7 @@ func (p *pushed) checkResponseType() error {
 			return nil
 		}
 	}
-	return oauth.UnauthorizedClient("this client may not use this response_type").Because(seen(value)).ChangedBy("response_types in CLIENTS_FILE")
+	return oauth.UnauthorizedClient("this client may not use this response_type").Because(itIs(value)).ChangedBy("response_types in CLIENTS_FILE")
 }
 
 func sameSet(a, b []string) bool {
@@ -169,7 +169,7 @@ func (p *pushed) checkScope() error {
 	}
 	for _, value := range strings.Fields(p.params.Get(oauth.ParamScope)) {
 		if !slices.Contains(p.client.Scope, value) {
-			return oauth.InvalidScope("scope has a value that is not registered for this client").Because(seen(value)).ChangedBy("scope in CLIENTS_FILE")
+			return oauth.InvalidScope("scope has a value that is not registered for this client").Because(itIs(value)).ChangedBy("scope in CLIENTS_FILE")
 		}
 	}
 	return nil

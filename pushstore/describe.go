@@ -1,6 +1,7 @@
 package pushstore
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -18,11 +19,23 @@ type RedisInfo struct {
 	Version         string // like 7.0.15
 	MaxMemoryPolicy string // anything but noeviction may end a login early, and is worth a warning
 
+	Masters     int           // that say something of themselves: those of a cluster, else one
+	Persistence Persistence   // what is seen of it
 	Replicas    int           // that the master with the fewest has
 	HasReplicas bool          // Replicas is known
 	Guarded     bool          // every master refuses writes once it has lost its replicas (min-replicas-to-write)
 	ClockAhead  time.Duration // of Redis' clock before this machine's; zero also when it is within what can be measured
+	HasClock    bool          // ClockAhead is known
 }
+
+// Persistence is what a server does for the time after its end. One that comes back with what is old has forgotten claims.
+type Persistence string
+
+const (
+	PersistsNothing    Persistence = "nothing"    // as far as is seen: no snapshot since it has started
+	PersistsSnapshots  Persistence = "snapshots"  // it has written one since it has started
+	PersistsAppendOnly Persistence = "appendonly" // a log, whose appendfsync is not known
+)
 
 // maxClockAhead is how far two clocks may differ before the times in cookies and assertions mean nothing.
 const maxClockAhead = 30 * time.Second
@@ -46,6 +59,7 @@ func (r *Redis) Describe(ctx context.Context) (RedisInfo, error) {
 			defer mu.Unlock()
 			if masters++; masters == 1 {
 				all = one
+				return nil
 			}
 			all = all.worse(one)
 			return nil
@@ -70,6 +84,11 @@ func (i RedisInfo) worse(other RedisInfo) RedisInfo {
 	if i.MaxMemoryPolicy == "noeviction" || i.MaxMemoryPolicy == "" {
 		i.MaxMemoryPolicy = other.MaxMemoryPolicy
 	}
+	i.Masters += other.Masters
+	if i.Persistence == PersistsNothing || i.Persistence == "" {
+		i.Persistence = other.Persistence
+	}
+	i.HasClock = i.HasClock && other.HasClock
 	i.Replicas = min(i.Replicas, other.Replicas)
 	i.HasReplicas = i.HasReplicas && other.HasReplicas
 	i.Guarded = i.Guarded && other.Guarded
@@ -85,13 +104,15 @@ func describe(ctx context.Context, node redis.UniversalClient) (RedisInfo, error
 		return RedisInfo{}, err
 	}
 	info := readInfo(text)
-	if info.ClockAhead, err = clockAhead(ctx, node); err != nil {
+	if info.ClockAhead, info.HasClock, err = clockAhead(ctx, node); err != nil {
 		return RedisInfo{}, err
 	}
 	return info, nil
 }
 
 func readInfo(text string) (info RedisInfo) {
+	var now, uptime, saved int64 // seconds
+	seconds := func(value string) int64 { n, _ := strconv.ParseInt(value, 10, 64); return n }
 	for line := range strings.Lines(text) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
 		switch name {
@@ -108,26 +129,42 @@ func readInfo(text string) (info RedisInfo) {
 			info.Replicas, info.HasReplicas = n, err == nil
 		case "min_slaves_good_slaves": // there when min-replicas-to-write is set
 			info.Guarded = true
+		case "server_time_usec":
+			now = seconds(value) / 1e6
+		case "uptime_in_seconds":
+			uptime = seconds(value)
+		case "rdb_last_save_time": // at first the time of the start
+			saved, info.Persistence = seconds(value), cmp.Or(info.Persistence, PersistsNothing)
+		case "aof_enabled":
+			if value == "1" {
+				info.Persistence = PersistsAppendOnly
+			}
 		}
+	}
+	if now > 0 && saved > now-uptime+1 && info.Persistence == PersistsNothing {
+		info.Persistence = PersistsSnapshots
+	}
+	if info.Version != "" {
+		info.Masters = 1
 	}
 	return info
 }
 
 // clockAhead compares the clocks. The reply was made at some time between asking and hearing it, and that is not held
 // against anybody.
-func clockAhead(ctx context.Context, node redis.UniversalClient) (time.Duration, error) {
+func clockAhead(ctx context.Context, node redis.UniversalClient) (ahead time.Duration, known bool, err error) {
 	asked := time.Now()
 	theirs, err := node.Time(ctx).Result()
 	heard := time.Now()
 	switch {
 	case replied(err, "NOPERM"):
-		return 0, nil
+		return 0, false, nil
 	case err != nil:
-		return 0, err
+		return 0, false, err
 	case theirs.Before(asked.Round(0)):
-		return theirs.Sub(asked.Round(0)), nil
+		return theirs.Sub(asked.Round(0)), true, nil
 	case theirs.After(heard.Round(0)):
-		return theirs.Sub(heard.Round(0)), nil
+		return theirs.Sub(heard.Round(0)), true, nil
 	}
-	return 0, nil
+	return 0, true, nil
 }

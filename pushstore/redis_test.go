@@ -229,8 +229,37 @@ func TestRedisDescribes(t *testing.T) {
 	t.Parallel()
 	server := storetest.StartRedis(t, "--maxmemory-policy", "allkeys-lru")
 	info, err := dial(t, pushstore.RedisConfig{URL: server.URL()}).Describe(t.Context())
-	if err != nil || info.Server == "" || info.Version == "" || info.MaxMemoryPolicy != "allkeys-lru" {
+	if err != nil || info.Server == "" || info.Version == "" || info.MaxMemoryPolicy != "allkeys-lru" || info.Masters != 1 || !info.HasClock ||
+		info.Persistence != pushstore.PersistsNothing {
 		t.Errorf("got %+v, %v", info, err)
+	}
+}
+
+func TestRedisPresentsItsCertificates(t *testing.T) {
+	t.Parallel()
+	a := redisserver.NewAuthority(t)
+	server := a.StartTLS(t, []string{"127.0.0.1"})
+	gone := redisserver.Start(t)
+	gone.Stop()
+	for name, c := range map[string]pushstore.RedisConfig{"trusted": {URL: server.URL(), TLS: a.Config(t, "", "")}, "not trusted": {URL: server.URL()}} {
+		shown := c.Presented(t.Context())
+		if len(shown) != 1 || shown[0].Addr != server.Addr || len(shown[0].Chain) == 0 || shown[0].Chain[0].Subject.CommonName != "test" {
+			t.Errorf("%s: %+v", name, shown)
+		}
+	}
+	if shown := (pushstore.RedisConfig{URL: gone.URL()}).Presented(t.Context()); shown != nil {
+		t.Errorf("without TLS: %+v", shown)
+	}
+	if shown := (pushstore.RedisConfig{URL: "rediss://" + gone.Addr}).Presented(t.Context()); len(shown) != 1 || shown[0].Chain != nil {
+		t.Errorf("of nobody: %+v", shown)
+	}
+	for url, want := range map[string]string{
+		"redis://gate:hunter2@r/3": "standalone at r:6379", "rediss://gate:hunter2@s?master_name=m&addr=t": "sentinel at s:26379, t:26379, master m, by TLS",
+		"redis://r?addr=s": "cluster at r:6379, s:6379", "unix://:hunter2@/run/r.sock": "standalone at /run/r.sock", "nonsense": "",
+	} {
+		if got := (pushstore.RedisConfig{URL: url}).Topology(); got != want {
+			t.Errorf("%s: %q", url, got)
+		}
 	}
 }
 
@@ -438,7 +467,7 @@ func TestRedisDescribesTheWorstOfACluster(t *testing.T) {
 	c := redisserver.StartCluster(t, 3, 0)
 	s := dial(t, pushstore.RedisConfig{URL: c.URL()})
 	newLogin(t, s)
-	if info, err := s.Describe(t.Context()); err != nil || info.MaxMemoryPolicy != "noeviction" {
+	if info, err := s.Describe(t.Context()); err != nil || info.MaxMemoryPolicy != "noeviction" || info.Masters != 3 || !info.HasClock {
 		t.Errorf("got %+v, %v", info, err)
 	}
 	if err := admin(t, c.Masters[2]).ConfigSet(t.Context(), "maxmemory-policy", "allkeys-lru").Err(); err != nil {

@@ -77,7 +77,7 @@ func newDesk(t *testing.T, setup harness.Setup) *desk {
 	roots.AddCert(d.authority)
 	change := setup.Options
 	setup.Options = func(o *proxy.Options) {
-		o.ClientRoots = roots
+		o.ClientRoots = func() *x509.CertPool { return roots }
 		o.ClientCertHeader, o.TrustedProxies = "Client-Cert", []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 		if change != nil {
 			change(o)

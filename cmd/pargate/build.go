@@ -19,7 +19,7 @@ import (
 	"pargate/pushstore"
 )
 
-// filesInterval is how often the client file and the certificate are read again, to see whether they have changed.
+// filesInterval is how often the client file and the certificates are read again, to see whether they have changed.
 const filesInterval = 2 * time.Second
 
 // gateway is what the settings make, ready to serve.
@@ -29,6 +29,12 @@ type gateway struct {
 	redis   *pushstore.Redis // nil: memory
 	wait    int              // REDIS_WAIT_REPLICAS
 	keys    *keyPair         // nil: plain HTTP
+
+	upstreamRoots, clientRoots *authorities // nil: no file
+
+	redisConfig pushstore.RedisConfig // zero: memory
+	redisRoots  *authorities          // read at the start alone; nil: no file
+	redisKeys   *keyPair              // nil: no file
 
 	connections *proxy.Shares    // of the public listener
 	hangups     <-chan os.Signal // SIGHUP; nil: none is received
@@ -40,7 +46,7 @@ type gateway struct {
 // build makes a gateway out of settings that have been checked. It opens no connection. An error is one of the
 // settings: a file that they name cannot be used.
 func build(cfg *config.Config, log *zap.Logger) (*gateway, error) {
-	g := &gateway{wait: cfg.RedisWaitReplicas, connections: connectionShares(cfg.TrustedProxies)}
+	g := &gateway{wait: cfg.RedisWaitReplicas, connections: connectionShares(cfg.TrustedProxies.Networks)}
 	g.registry, g.metrics = newMetrics()
 	g.metrics.ReadConnections(g.connections.Taken, g.connections.Total)
 	var problems []error
@@ -54,14 +60,14 @@ func build(cfg *config.Config, log *zap.Logger) (*gateway, error) {
 		g.clients, err = client.LoadUnder(cfg.ClientsFile, client.Rules{Without: methodsWithout(cfg), FAPI: cfg.Profile == config.ProfileFAPI2})
 		note("CLIENTS_FILE", err)
 	}
-	roots, err := certificates(cfg.UpstreamCAFile, systemPool())
+	g.upstreamRoots, err = loadAuthorities("UPSTREAM_CA_FILE", cfg.UpstreamCAFile, true)
 	note("UPSTREAM_CA_FILE", err)
-	clientRoots, err := certificates(cfg.TLSClientCAFile, x509.NewCertPool())
+	g.clientRoots, err = loadAuthorities("TLS_CLIENT_CA_FILE", cfg.TLSClientCAFile, false)
 	note("TLS_CLIENT_CA_FILE", err)
 	if cfg.TLSCertFile != "" {
 		g.keys, err = loadKeyPair(cfg.TLSCertFile, cfg.TLSKeyFile)
 		note("TLS_CERT_FILE", err)
-		g.askClients(clientRoots)
+		g.askClients()
 	}
 	store := g.openStore(cfg, note)
 	if len(problems) > 0 {
@@ -74,13 +80,13 @@ func build(cfg *config.Config, log *zap.Logger) (*gateway, error) {
 		},
 		Store: store, Clients: g.clients, Log: log, Metrics: g.metrics,
 		Delegation: delegations[cfg.ClientAuth], ProbeAccept: cfg.ProbeAccept,
-		Audience: client.Audience(cfg.AssertionAudience), ClientRoots: clientRoots, ClientCertHeader: cfg.ClientCertHeader,
+		Audience: client.Audience(cfg.AssertionAudience), ClientRoots: g.clientRoots.pool(), ClientCertHeader: cfg.ClientCertHeader,
 		FAPI: cfg.Profile == config.ProfileFAPI2, PARRequired: cfg.PARRequired, PushLifetime: cfg.PARTTL, FlowLifetime: cfg.FlowTTL,
 		MaxPushBytes: int64(cfg.PARMaxBytes), MaxQueryBytes: int64(cfg.UpstreamMaxRequest), PushRate: float64(cfg.RateLimit), CORSOrigins: cfg.CORSOrigins,
 		PatchMetadata: cfg.MetadataPatch, AddIssuer: cfg.ResponseISS != config.ISSOff,
 		Advertise: cfg.ResponseISS == config.ISSAdvertise, ResumeParams: cfg.ResumeParams, AuthorizeByPOST: cfg.UpstreamAuthorizeMethod == config.MethodPost,
 		DryRun:         cfg.UpstreamDryRun,
-		TrustedProxies: cfg.TrustedProxies, MaxResponses: maxResponses(), UpstreamTimeout: cfg.UpstreamTimeout, UpstreamRoots: roots,
+		TrustedProxies: cfg.TrustedProxies.Networks, TrustSockets: cfg.TrustedProxies.Sockets, MaxResponses: maxResponses(), UpstreamTimeout: cfg.UpstreamTimeout, UpstreamRoots: g.upstreamRoots.pool(),
 	})
 	return g, err
 }
@@ -105,7 +111,8 @@ func methodsWithout(cfg *config.Config) map[string]string {
 // askClients makes the listener ask clients for a certificate, which is verified when one is needed. Browsers are asked
 // too, and ask their users; so they are told whose certificates are meant, unless a client has one that it has signed
 // itself, which some would then not show.
-func (g *gateway) askClients(roots *x509.CertPool) {
+func (g *gateway) askClients() {
+	roots := g.clientRoots.pool()
 	if g.keys == nil || roots == nil {
 		return
 	}
@@ -113,31 +120,8 @@ func (g *gateway) askClients(roots *x509.CertPool) {
 		if g.clients.AnyUses(client.MethodSelfSignedTLS) {
 			return x509.NewCertPool()
 		}
-		return roots
+		return roots()
 	}
-}
-
-// certificates returns pool with the certificate authorities in the file too; nil when there is no file.
-func certificates(file string, pool *x509.CertPool) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s has no certificate in PEM form", file)
-	}
-	return pool, nil
-}
-
-// systemPool holds the system's certificate authorities.
-func systemPool() *x509.CertPool {
-	if pool, err := x509.SystemCertPool(); err == nil {
-		return pool
-	}
-	return x509.NewCertPool()
 }
 
 // startBackground starts what keeps the gateway's knowledge fresh, and returns what ends it. Once that has returned
@@ -150,8 +134,11 @@ func (g *gateway) startBackground(ctx context.Context, log *zap.Logger) (end fun
 	if g.clients != nil {
 		running.Go(func() { g.watchClients(ctx, log) })
 	}
+	for _, files := range g.files() {
+		running.Go(func() { files.watch(ctx, filesInterval, func(err error) { g.tellFiles(files, err, log) }) })
+	}
 	if g.keys != nil {
-		running.Go(func() { g.keys.watch(ctx, filesInterval, func(err error) { g.tellKeys(err, log) }) })
+		running.Go(func() { g.keys.warnOfExpiry(ctx, log) })
 	}
 	if g.redis != nil {
 		running.Go(func() { (&redisWatch{store: g.redis, wait: g.wait, log: log}).run(ctx) })
@@ -160,6 +147,19 @@ func (g *gateway) startBackground(ctx context.Context, log *zap.Logger) (end fun
 		cancel()
 		running.Wait()
 	}
+}
+
+// files are those of certificates, which are read again when they change.
+func (g *gateway) files() (all []*operatorFiles) {
+	if g.keys != nil {
+		all = append(all, &g.keys.operatorFiles)
+	}
+	for _, a := range []*authorities{g.upstreamRoots, g.clientRoots} {
+		if a != nil {
+			all = append(all, &a.operatorFiles)
+		}
+	}
+	return all
 }
 
 func (g *gateway) watchClients(ctx context.Context, log *zap.Logger) {
@@ -176,8 +176,8 @@ func (g *gateway) tellClients(err error, log *zap.Logger) {
 	log.Info("client file read again", zap.Int("clients", g.clients.Len()))
 }
 
-// tellKeys logs what has come of reading the certificate again.
-func (g *gateway) tellKeys(err error, log *zap.Logger) {
-	g.metrics.FileReloads.Inc(metrics.FileCertificate, metrics.SuccessIf(err))
-	g.keys.tell(err, log)
+// tellFiles logs and counts what has come of reading them again.
+func (g *gateway) tellFiles(f *operatorFiles, err error, log *zap.Logger) {
+	g.metrics.FileReloads.Inc(f.kind, metrics.SuccessIf(err))
+	f.tell(err, log)
 }

@@ -85,8 +85,8 @@ func (l *counting) advice(denied proxy.Denied) string {
 }
 
 func addressOf(c net.Conn) netip.Addr {
-	addr, _ := netip.ParseAddrPort(c.RemoteAddr().String()) // a socket has none
-	return addr.Addr().Unmap()
+	peer, _ := c.RemoteAddr().(*net.TCPAddr) // who comes through a socket has none, whatever its own is called
+	return peer.AddrPort().Addr().Unmap()
 }
 
 // abort closes a connection without waiting for what is on its way.

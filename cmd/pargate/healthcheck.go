@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"pargate/config"
 )
 
 // healthcheck asks the admin listener of a pargate with the same settings on this machine: for containers, which
@@ -31,7 +33,7 @@ func healthcheck(ctx context.Context, args []string, p program) int {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	status, body, err := get(ctx, "http://"+loopback(string(cfg.AdminAddr))+path)
+	status, body, err := askAdmin(ctx, cfg.AdminAddr, path)
 	switch {
 	case err != nil:
 		fmt.Fprintf(p.stderr, "pargate healthcheck: %v\n", err)
@@ -57,12 +59,30 @@ func loopback(addr string) string {
 	return net.JoinHostPort(host, port)
 }
 
+// askAdmin asks for a path of the admin listener.
+func askAdmin(ctx context.Context, addr config.Addr, path string) (status int, body string, err error) {
+	socket := addr.Socket()
+	if socket == "" {
+		return get(ctx, "http://"+loopback(string(addr))+path)
+	}
+	return getThrough(ctx, "http://localhost"+path, func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	})
+}
+
 func get(ctx context.Context, address string) (status int, body string, err error) {
+	return getThrough(ctx, address, nil)
+}
+
+// getThrough connects as dial does; nil is as everybody does.
+func getThrough(ctx context.Context, address string, dial func(ctx context.Context, network, addr string) (net.Conn, error)) (status int, body string, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return 0, "", err
 	}
-	client := http.Client{Transport: &http.Transport{Proxy: nil}}
+	transport := &http.Transport{Proxy: nil, DialContext: dial}
+	defer transport.CloseIdleConnections()
+	client := http.Client{Transport: transport}
 	res, err := client.Do(req)
 	if err != nil {
 		return 0, "", err

@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
-	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -21,10 +19,11 @@ func (g *gateway) openStore(cfg *config.Config, note func(setting string, err er
 		g.readMemory(memory)
 		return memory
 	}
-	client, err := pushstore.DialRedis(pushstore.RedisConfig{
+	g.redisConfig = pushstore.RedisConfig{
 		URL: cfg.RedisURL.Reveal(), Mode: pushstore.RedisMode(cfg.RedisMode), Username: cfg.RedisUsername,
-		Password: cfg.RedisPassword.Reveal(), PasswordFile: cfg.RedisPassword.File(), TLS: redisTLS(cfg, note),
-	})
+		Password: cfg.RedisPassword.Reveal(), PasswordFile: cfg.RedisPassword.File(), TLS: g.redisTLS(cfg, note),
+	}
+	client, err := pushstore.DialRedis(g.redisConfig)
 	if note("REDIS_URL", err); err != nil {
 		return nil
 	}
@@ -35,35 +34,29 @@ func (g *gateway) openStore(cfg *config.Config, note func(setting string, err er
 }
 
 // redisTLS is our side of TLS towards Redis; nil when the settings say nothing about it.
-func redisTLS(cfg *config.Config, note func(setting string, err error)) *tls.Config {
+func (g *gateway) redisTLS(cfg *config.Config, note func(setting string, err error)) *tls.Config {
 	if cfg.RedisCAFile == "" && cfg.RedisCertFile == "" {
 		return nil
 	}
 	c := &tls.Config{MinVersion: tls.VersionTLS12}
 	var err error
-	c.RootCAs, err = certificates(cfg.RedisCAFile, x509.NewCertPool())
+	if g.redisRoots, err = loadAuthorities("REDIS_CA_FILE", cfg.RedisCAFile, false); g.redisRoots != nil {
+		c.RootCAs = g.redisRoots.pool()()
+	}
 	note("REDIS_CA_FILE", err)
 	if cfg.RedisCertFile != "" {
-		c.GetClientCertificate, err = redisCertificate(cfg.RedisCertFile, cfg.RedisKeyFile)
+		g.redisKeys, err = loadKeyPair(cfg.RedisCertFile, cfg.RedisKeyFile)
 		note("REDIS_CERT_FILE", err)
+		c.GetClientCertificate = g.redisKeys.show
 	}
 	return c
 }
 
-// redisCertificate returns what shows the certificate in certFile. The files are read again for every new connection;
-// while they do not fit each other, the pair that was read before is shown.
-func redisCertificate(certFile, keyFile string) (func(*tls.CertificateRequestInfo) (*tls.Certificate, error), error) {
-	k, err := loadKeyPair(certFile, keyFile)
-	if err != nil {
-		return nil, err
-	}
-	var mu sync.Mutex
-	return func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		k.reload() // its error is that of a pair which is not shown
-		return k.current.Load(), nil
-	}, nil
+// show shows Redis our certificate. The files are read again for every new connection; while they do not fit each other,
+// the pair that was read before is shown.
+func (k *keyPair) show(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	k.reload() // its error is that of a pair which is not shown
+	return k.current.Load(), nil
 }
 
 // redisWatch keeps an eye on Redis: it says what it is, and warns of what may lose pushed requests or end logins.
@@ -82,9 +75,6 @@ const (
 	redisRetry = time.Second
 	redisAgain = time.Minute
 )
-
-// maxClockDifference is worth a warning; at 30 s the store says that it is not ready.
-const maxClockDifference = 2 * time.Second
 
 func (w *redisWatch) run(ctx context.Context) {
 	for ctx.Err() == nil {
@@ -116,7 +106,7 @@ func (w *redisWatch) look(ctx context.Context) bool {
 	told := map[string]bool{}
 	for _, warning := range redisWarnings(info, w.wait) {
 		if told[warning.text] = true; !w.told[warning.text] {
-			w.log.Warn(warning.text, warning.field)
+			w.log.Warn(warning.text+"; "+warning.fix, warning.field)
 		}
 	}
 	w.told = told
@@ -125,25 +115,36 @@ func (w *redisWatch) look(ctx context.Context) bool {
 
 // redisWarning is something that an operator should change.
 type redisWarning struct {
-	text  string
-	field zap.Field
+	name      findingName
+	text, fix string
+	stops     bool // nobody can push or log in
+	field     zap.Field
 }
 
 func redisWarnings(info pushstore.RedisInfo, wait int) (all []redisWarning) {
+	add := func(w redisWarning) { all = append(all, w) }
 	if policy := info.MaxMemoryPolicy; policy != "" && policy != "noeviction" {
-		all = append(all, redisWarning{"Redis may drop pushed requests without a word; set its maxmemory-policy to noeviction",
+		add(redisWarning{aboutRedisEviction, "Redis may drop pushed requests without a word", "set its maxmemory-policy to noeviction", false,
 			zap.String("maxmemory_policy", policy)})
 	}
 	if info.HasReplicas && info.Replicas < wait {
-		all = append(all, redisWarning{"Redis has fewer replicas than REDIS_WAIT_REPLICAS, so pushes and logins get 503",
+		add(redisWarning{aboutRedisReplicas, "Redis has fewer replicas than REDIS_WAIT_REPLICAS, so pushes and logins get 503", "bring them back, or lower it", true,
 			zap.String("replicas", fmt.Sprintf("%d of %d", info.Replicas, wait))})
 	}
 	if info.Replicas > 0 && wait == 0 && !info.Guarded {
-		all = append(all, redisWarning{"A failover of Redis may lose pushed requests and give one to a second browser; set REDIS_WAIT_REPLICAS=1, or at least min-replicas-to-write in Redis",
-			zap.Int("replicas", info.Replicas)})
+		add(redisWarning{aboutRedisReplicas, "A failover of Redis may lose pushed requests and give one to a second browser",
+			"set REDIS_WAIT_REPLICAS=1, or at least min-replicas-to-write in Redis", false, zap.Int("replicas", info.Replicas)})
+	}
+	if info.Persistence == pushstore.PersistsSnapshots {
+		add(redisWarning{aboutRedisPersistence, "Redis writes snapshots: one that comes back from an old one gives a request to a second browser",
+			`set save "" in Redis`, false, zap.String("persistence", string(info.Persistence))})
+	}
+	if info.Persistence == pushstore.PersistsAppendOnly {
+		add(redisWarning{aboutRedisPersistence, "Redis keeps an append-only file: unless each write is on the disk before its answer, one that comes back gives a request to a second browser",
+			"set appendfsync always, or appendonly no, in Redis", false, zap.String("persistence", string(info.Persistence))})
 	}
 	if info.ClockAhead.Abs() > maxClockDifference {
-		all = append(all, redisWarning{"the clocks of Redis and of this machine differ; set both by NTP", zap.Duration("redis_ahead", info.ClockAhead)})
+		add(redisWarning{aboutRedisClock, "the clocks of Redis and of this machine differ", "set both by NTP", false, zap.Duration("redis_ahead", info.ClockAhead)})
 	}
 	return all
 }

@@ -92,7 +92,7 @@ func TestRedisModeIsWhatTheSettingSays(t *testing.T) {
 		{[]string{"REDIS_URL=" + c.Masters[0].URL()}, exitFailure, "^fail  .*set REDIS_MODE=cluster$"},
 		{[]string{"REDIS_URL=" + r.URL(), "REDIS_MODE=sentinel"}, exitOK, "^ok    store answers$"},
 		{[]string{"REDIS_URL=" + r.URL()}, exitOK, "^warn  store: A failover .* set REDIS_WAIT_REPLICAS=1"},
-		{[]string{"REDIS_URL=" + r.URL(), "REDIS_WAIT_REPLICAS=2"}, exitOK, "^warn  store: Redis has fewer replicas than REDIS_WAIT_REPLICAS"},
+		{[]string{"REDIS_URL=" + r.URL(), "REDIS_WAIT_REPLICAS=2"}, exitFailure, "^fail  store: Redis has fewer replicas than REDIS_WAIT_REPLICAS"},
 		{[]string{"REDIS_URL=" + r.Master.URL(), "REDIS_MODE=standalone", "REDIS_WAIT_REPLICAS=1"}, exitOK, "^ok    store: redis "},
 		{[]string{"REDIS_URL=" + r.Master.URL(), "REDIS_MODE=sentinel"}, exitConfig, "REDIS_URL: .*master_name"},
 	} {

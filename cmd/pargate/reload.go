@@ -34,16 +34,16 @@ func (g *gateway) reloadOnHangup(ctx context.Context, log *zap.Logger) {
 	}
 }
 
-// reload reads the client file and the certificate again. What is broken changes nothing.
+// reload reads the client file and the files of certificates again. What is broken changes nothing.
 func (g *gateway) reload(log *zap.Logger) {
 	if g.clients != nil {
 		if changed, err := g.clients.Reload(); changed || err != nil {
 			g.tellClients(err, log)
 		}
 	}
-	if g.keys != nil {
-		if changed, err := g.keys.reload(); changed || err != nil {
-			g.tellKeys(err, log)
+	for _, files := range g.files() {
+		if changed, err := files.reload(); changed || err != nil {
+			g.tellFiles(files, err, log)
 		}
 	}
 }

@@ -38,7 +38,7 @@ type program struct {
 func commands() []command {
 	return []command{
 		{"serve", "Serve; the same as no command.", serve},
-		{"check", "Check the settings. With --connect also ask the authorization server and the store.", check},
+		{"check", "Check the settings; with -connect also ask the authorization server and the store. -json, -strict: docs/check.md.", check},
 		{"healthcheck", "Ask the admin listener of this machine whether the process lives; with -ready, whether it is ready.", healthcheck},
 		{"version", "Print the version.", printVersion},
 		{"help", "Print this; \"help env\" prints every setting.", nil},
@@ -97,9 +97,15 @@ func parseFlags(name string, args []string, p program, define func(*flag.FlagSet
 // loadConfig reads the settings. It has printed what is wrong with them.
 func loadConfig(p program) (*config.Config, []config.Warning, bool) {
 	cfg, warnings, err := config.Load(p.environ)
-	if err == nil {
-		return cfg, append(warnings, warnOfGODEBUG(p.environ)...), true
+	if err != nil {
+		explainProblems(err, p)
+		return nil, nil, false
 	}
+	return cfg, append(warnings, warnOfGODEBUG(p.environ)...), true
+}
+
+// explainProblems prints what is wrong with the settings.
+func explainProblems(err error, p program) {
 	var problems config.Problems
 	switch {
 	case !errors.As(err, &problems):
@@ -109,7 +115,6 @@ func loadConfig(p program) (*config.Config, []config.Warning, bool) {
 	default:
 		fmt.Fprintf(p.stderr, "pargate %s: %d problems in the configuration:\n\n%v\n\nAll settings: pargate help env\n", versionName(), len(problems), problems)
 	}
-	return nil, nil, false
 }
 
 func printVersion(_ context.Context, args []string, p program) int {

@@ -76,7 +76,7 @@ func listen(cfg *config.Config) ([]listener, error) {
 		if want.addr == "" {
 			continue
 		}
-		l, err := net.Listen("tcp", string(want.addr))
+		l, err := openListener(want.addr)
 		if err != nil {
 			for _, opened := range all {
 				opened.Close()

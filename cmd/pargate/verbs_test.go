@@ -43,17 +43,6 @@ func TestCheckPrintsWarningsAndSucceeds(t *testing.T) {
 	}
 }
 
-// What the manual promises and is not there yet is said, and not taken for a misspelling.
-func TestCheckSaysThatJSONIsNotBuiltYet(t *testing.T) {
-	t.Parallel()
-	for _, args := range [][]string{{"check", "-json"}, {"check", "--connect", "--json"}} {
-		code, stdout, stderr := call(t, []string{"UPSTREAM_URL=http://127.0.0.1:1"}, args...)
-		if code != exitConfig || stdout != "" || stderr != "pargate check: -json is not built yet; leave it out\n" {
-			t.Errorf("%v: %d %s%s", args, code, stdout, stderr)
-		}
-	}
-}
-
 func TestEveryVerbRefusesWhatItDoesNotKnow(t *testing.T) {
 	t.Parallel()
 	for _, verb := range []string{"serve", "check", "healthcheck", "version"} {

@@ -100,7 +100,7 @@ func TestUnsetSettingsMeanTheirDefaults(t *testing.T) {
 		"Issuer.TokenPath": "", "Audience": "rfc9126", "ClientCertHeader": "", "ClientRoots": "<nil>", "AllowPrivateKeySets": "false",
 		"KeySetRoots": "<nil>", "Delegation": "1", "ProbeAccept": "[]", "PARRequired": "false", "PushLifetime": "1m0s", "FlowLifetime": "30m0s", "MaxPushBytes": "65536",
 		"MaxQueryBytes": "8192", "PushRate": "50", "CORSOrigins": "[]", "PatchMetadata": "true", "AddIssuer": "true", "Advertise": "false", "AuthorizeByPOST": "false", "DryRun": "false", "FAPI": "false", "ResumeParams": "[]",
-		"TrustedProxies": "[]", "UpstreamTimeout": "30s", "MaxResponses": strconv.Itoa(maxResponses()), "BodyTimeout": "10s", "WriteTimeout": "30s", "UpstreamRoots": "<nil>",
+		"TrustedProxies": "[]", "TrustSockets": "false", "UpstreamTimeout": "30s", "MaxResponses": strconv.Itoa(maxResponses()), "BodyTimeout": "10s", "WriteTimeout": "30s", "UpstreamRoots": "<nil>",
 	}
 	if got := options(t); !maps.Equal(got, want) {
 		t.Errorf("got %v\nwant %v", got, want)

@@ -32,9 +32,9 @@ type Options struct {
 	Log     *zap.Logger      // nil: no log
 	Metrics *metrics.Metrics // nil: nothing is exported
 
-	Audience   Audience       // of assertions, where a client has none of its own; empty means AudienceRFC9126
-	Algorithms []string       // with which assertions and request objects may be signed, by jwt.Canonical's names; nil: all that are known
-	Roots      *x509.CertPool // authorities that issue certificates for tls_client_auth; nil: none does
+	Audience   Audience              // of assertions, where a client has none of its own; empty means AudienceRFC9126
+	Algorithms []string              // with which assertions and request objects may be signed, by jwt.Canonical's names; nil: all that are known
+	Roots      func() *x509.CertPool // authorities that issue certificates for tls_client_auth; nil: none does
 
 	Source func(ctx context.Context) string // names the address that a push comes from, where guesses are slowed down; nil: they are not
 

@@ -46,7 +46,11 @@ func (a *Authenticator) checkCertificate(ctx context.Context, c *Client, cert *C
 // verifyChain verifies that an authority for clients has issued the certificate, and when (RFC 8705 §2.1).
 func (a *Authenticator) verifyChain(cert *Certificate) error {
 	a.worked(workChain)
-	if a.Roots == nil {
+	var roots *x509.CertPool
+	if a.Roots != nil {
+		roots = a.Roots()
+	}
+	if roots == nil { // with which x509 would take the system's
 		return errors.New("no certificate authorities for clients are configured")
 	}
 	intermediates := x509.NewCertPool()
@@ -54,7 +58,7 @@ func (a *Authenticator) verifyChain(cert *Certificate) error {
 		intermediates.AddCert(each)
 	}
 	_, err := cert.Leaf.Verify(x509.VerifyOptions{
-		Roots: a.Roots, Intermediates: intermediates, CurrentTime: a.Now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		Roots: roots, Intermediates: intermediates, CurrentTime: a.Now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
 	return err
 }

@@ -103,7 +103,7 @@ func TestACertificateOfAnAuthorityProvesItsSubject(t *testing.T) {
 		{"client_id": "public", "token_endpoint_auth_method": "none"},
 		{"client_id": "basic", "client_secret": "s"}
 	]`)
-	a := authenticator(t, r, atNow, func(o *client.Options) { o.Roots = ca.pool() })
+	a := authenticator(t, r, atNow, func(o *client.Options) { o.Roots = ca.pool })
 	usage := func(usage ...x509.ExtKeyUsage) func(*x509.Certificate) {
 		return func(c *x509.Certificate) { c.ExtKeyUsage = usage }
 	}
@@ -163,7 +163,7 @@ func TestASubjectIsComparedAttributeByAttribute(t *testing.T) {
 		`DC=example,CN=web ü\+,OU=\#x,O=\ Example\, \"Inc.\" #1\ ,C=#0c024445`:                              false, // UTF8String, not PrintableString
 	} {
 		r := load(t, `[{"client_id": "a", "token_endpoint_auth_method": "tls_client_auth", "tls_client_auth_subject_dn": `+quoteJSON(dn)+`}]`)
-		_, err := present(t, authenticator(t, r, atNow, func(o *client.Options) { o.Roots = ca.pool() }), "a", cert)
+		_, err := present(t, authenticator(t, r, atNow, func(o *client.Options) { o.Roots = ca.pool }), "a", cert)
 		if got := err == nil; got != want {
 			t.Errorf("%s: %t, want %t", dn, got, want)
 		}
@@ -182,7 +182,7 @@ func TestAttributesOfOneSetHaveNoOrder(t *testing.T) {
 	cert := ca.issue(pkix.Name{}, func(c *x509.Certificate) { c.RawSubject = raw })
 	for dn, want := range map[string]bool{"CN=web+OU=unit": true, "OU=unit+CN=web": true, "CN=web,OU=unit": false, "CN=web": false, "CN=web+CN=web": false, "CN=web+OU=unit+OU=unit": false} {
 		r := load(t, `[{"client_id": "a", "token_endpoint_auth_method": "tls_client_auth", "tls_client_auth_subject_dn": "`+dn+`"}]`)
-		_, err := present(t, authenticator(t, r, atNow, func(o *client.Options) { o.Roots = ca.pool() }), "a", cert)
+		_, err := present(t, authenticator(t, r, atNow, func(o *client.Options) { o.Roots = ca.pool }), "a", cert)
 		if got := err == nil; got != want {
 			t.Errorf("%s: %t, want %t", dn, got, want)
 		}
@@ -227,7 +227,7 @@ func TestAnAlternativeNameProvesItsClient(t *testing.T) {
 		{"subject_dn", "CN=web.example", false}, {"san_dns", "Web@example.com", false},
 	} {
 		r := load(t, `[{"client_id": "a", "token_endpoint_auth_method": "tls_client_auth", "tls_client_auth_`+test.member+`": "`+test.value+`"}]`)
-		_, err := present(t, authenticator(t, r, atNow, func(o *client.Options) { o.Roots = ca.pool() }), "a", cert)
+		_, err := present(t, authenticator(t, r, atNow, func(o *client.Options) { o.Roots = ca.pool }), "a", cert)
 		if got := err == nil; got != test.want {
 			t.Errorf("%s %s: %v, want %t", test.member, test.value, err, test.want)
 		}
@@ -240,7 +240,7 @@ func TestASelfSignedCertificateIsKnownByItsKey(t *testing.T) {
 	r := load(t, `[{"client_id": "web", "token_endpoint_auth_method": "self_signed_tls_client_auth", `+keys(rs256.JWK(), es256.JWK())+`},
 		{"client_id": "either", "token_endpoint_auth_method": ["self_signed_tls_client_auth", "tls_client_auth"], "tls_client_auth_san_dns": "web.example", `+keys(es256.JWK())+`},
 		{"client_id": "cert", "token_endpoint_auth_method": "tls_client_auth", "tls_client_auth_subject_dn": "CN=web"}]`)
-	a := authenticator(t, r, atNow, func(o *client.Options) { o.Roots = ca.pool() })
+	a := authenticator(t, r, atNow, func(o *client.Options) { o.Roots = ca.pool })
 	issued := ca.issue(pkix.Name{CommonName: "web"}, func(c *x509.Certificate) { c.DNSNames = []string{"web.example"} })
 	for _, test := range []struct {
 		name, client string
@@ -269,7 +269,7 @@ func TestBesideASecretTheCertificateDecides(t *testing.T) {
 	r := load(t, `[{"client_id": "cert", "token_endpoint_auth_method": "tls_client_auth", "tls_client_auth_san_dns": "web.example"},
 		{"client_id": "either", "client_secret": "s", "token_endpoint_auth_method": ["client_secret_basic", "tls_client_auth"], "tls_client_auth_san_dns": "web.example"},
 		{"client_id": "basic", "client_secret": "s"}]`)
-	a := authenticator(t, r, atNow, func(o *client.Options) { o.Roots = ca.pool() })
+	a := authenticator(t, r, atNow, func(o *client.Options) { o.Roots = ca.pool })
 	right := ca.issue(web, func(c *x509.Certificate) { c.DNSNames = []string{"web.example"} })
 	for _, test := range []struct {
 		name, client, secret string
@@ -301,7 +301,7 @@ func TestAnUnknownClientCostsAChain(t *testing.T) {
 	r := load(t, `[{"client_id": "cert", "token_endpoint_auth_method": "tls_client_auth", "tls_client_auth_san_dns": "web.example"},
 		{"client_id": "self", "token_endpoint_auth_method": "self_signed_tls_client_auth", `+keys(es256.JWK())+`}, {"client_id": "basic", "client_secret": "s"}]`)
 	for _, id := range []string{"cert", "self", "basic", "nobody"} {
-		a := authenticator(t, r, atNow, func(o *client.Options) { o.Roots = ca.pool() })
+		a := authenticator(t, r, atNow, func(o *client.Options) { o.Roots = ca.pool })
 		chains := 0
 		a.CountWork(func(what string) {
 			if what == "chain" {
@@ -337,7 +337,7 @@ func FuzzSubject(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if _, err := present(t, authenticator(t, r, atNow, func(o *client.Options) { o.Roots = ca.pool() }), "a", cert); err == nil &&
+		if _, err := present(t, authenticator(t, r, atNow, func(o *client.Options) { o.Roots = ca.pool }), "a", cert); err == nil &&
 			(!strings.Contains(strings.ToLower(dn), "we") && !strings.Contains(dn, `\`) && !strings.Contains(dn, "#")) {
 			t.Errorf("%q is taken for %s", dn, right)
 		}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -93,6 +95,15 @@ func (r *Registry) Len() int {
 		return len(all.byID)
 	}
 	return 0
+}
+
+// All returns the clients in the order of their names.
+func (r *Registry) All() []*Client {
+	all := r.current.Load()
+	if all == nil {
+		return nil
+	}
+	return slices.SortedFunc(maps.Values(all.byID), func(a, b *Client) int { return strings.Compare(a.ID, b.ID) })
 }
 
 // AnyRefusesPlain reports whether there is a client whose requests must be pushed, or signed.

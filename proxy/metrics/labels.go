@@ -384,10 +384,11 @@ type File int
 const (
 	FileClients File = iota
 	FileCertificate
+	FileAuthorities
 )
 
 func (File) label() string    { return "file" }
-func (File) values() []string { return []string{"clients", "certificate"} }
+func (File) values() []string { return []string{"clients", "certificate", "authorities"} }
 
 // Op is an operation of the store.
 type Op int

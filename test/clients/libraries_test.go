@@ -151,7 +151,7 @@ func startTLS(t *testing.T, ca *authority) (*harness.Gateway, func() *harness.Br
 	listener, issuer := ca.listen(t)
 	up := upstream.New(t, withTokens, func(r *upstream.Recorder) { r.Issuer = issuer })
 	g := harness.InFrontOf(t, listener, up.URL, harness.Setup{
-		Clients: registered, Options: options(func(o *proxy.Options) { o.ClientRoots = ca.pool() }),
+		Clients: registered, Options: options(func(o *proxy.Options) { o.ClientRoots = ca.pool }),
 	})
 	g.URL = issuer
 	return g, func() *harness.Browser { return ca.browser(issuer) }
