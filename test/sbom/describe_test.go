@@ -43,7 +43,9 @@ func listed(d document) (modules []string) {
 func pargate(t *testing.T) string {
 	t.Helper()
 	path := t.TempDir() + "/pargate"
-	if output, err := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", path, "pargate/cmd/pargate").CombinedOutput(); err != nil {
+	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", path, "pargate/cmd/pargate")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as the release is
+	if output, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, output)
 	}
 	return path
