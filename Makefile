@@ -5,12 +5,16 @@
 # make compat  the login at authorization servers that others wrote, which it installs if it can; writes docs/compatibility.md
 # make fuzz    every fuzz target for FUZZTIME
 # make build   the release binary, bin/pargate
+# make release dist/: the release binary of every platform, with checksums and a list of what is in each
+# make image   builds the Dockerfile without a daemon, and runs the image as a cluster would; it needs root, and installs buildah
+#              and runc if it can
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION     := 0.1.0
 FUZZTIME    := 60s
+BINARY      := bin/pargate
 
-.PHONY: test check tools soak compat fuzz build
+.PHONY: test check tools soak compat fuzz build release image
 
 test: tools check
 	.ci/gotest -race ./...
@@ -50,4 +54,12 @@ fuzz:
 	.ci/fuzz $(FUZZTIME)
 
 build:
-	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/pargate ./cmd/pargate
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BINARY) ./cmd/pargate
+
+release:
+	.ci/release $(VERSION)
+
+image:
+	@command -v buildah >/dev/null || .ci/install buildah
+	@PATH="$$PATH:/usr/sbin" command -v runc >/dev/null || .ci/install runc
+	.ci/image $(VERSION) $(COMPARE)

@@ -5,7 +5,6 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -27,9 +26,6 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
-// awaited are pages that others are writing. Whoever brings one takes it out of here.
-var awaited = []string{"docs/container.md", "docs/kubernetes.md"}
-
 // follow says what is wrong with a link of a page; empty when nothing is.
 func follow(p page, link string) (wrong string) {
 	if strings.Contains(link, "://") || strings.HasPrefix(link, "mailto:") {
@@ -43,8 +39,6 @@ func follow(p page, link string) (wrong string) {
 	text, err := os.ReadFile(filepath.Join(root, name))
 	info, statErr := os.Stat(filepath.Join(root, name))
 	switch {
-	case statErr != nil && slices.Contains(awaited, name):
-		return ""
 	case statErr != nil:
 		return "leads to no file"
 	case info.IsDir() && anchor == "":
@@ -65,15 +59,6 @@ func anchors(text string) map[string]bool {
 		found[strings.ReplaceAll(name, " ", "-")] = true
 	}
 	return found
-}
-
-func TestNothingIsAwaitedThatIsThere(t *testing.T) {
-	t.Parallel()
-	for _, name := range awaited {
-		if _, err := os.Stat(filepath.Join(root, name)); err == nil {
-			t.Errorf("%s is there: take it out of the list of pages that are awaited", name)
-		}
-	}
 }
 
 // Every page can be found from the index, in one step or two.
