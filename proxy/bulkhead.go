@@ -83,8 +83,20 @@ func (b *bulkhead) RoundTrip(r *http.Request) (*http.Response, error) {
 		giveBack()
 		return nil, err
 	}
+	if len(exchangeOf(r).flows) > 0 {
+		res = withoutTrailer(res)
+	}
 	res.Body = &held{res.Body, giveBack}
 	return res, nil
+}
+
+// withoutTrailer returns the response to a browser in a flow, without the fields behind its body, which nobody looks at. The
+// transport writes them into its own response when it has read the body.
+func withoutTrailer(res *http.Response) *http.Response {
+	copied := *res
+	copied.Trailer = nil
+	copied.Header.Del("Trailer")
+	return &copied
 }
 
 // held is the body of a response on its way.

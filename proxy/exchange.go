@@ -104,13 +104,17 @@ func (s *Server) logExchange(r *http.Request, x *exchange, rec *recorder, took t
 	if x.place == elsewhere || x.place == atExempt {
 		level = zap.DebugLevel
 	}
+	pushed := s.pushedFields(r, x)
+	if len(pushed) > 0 {
+		level = zap.InfoLevel
+	}
 	line := s.Log.Check(level, "request")
 	if line == nil {
 		return
 	}
 	fields := []zap.Field{zap.String("request_id", x.id), zap.String("method", clip(r.Method, 16)), zap.String("path", loggedPath(x.path)),
 		zap.Int("status", rec.status), zap.Duration("took", took), zap.Stringer("client", x.origin)}
-	line.Write(append(fields, s.pushedFields(r, x)...)...)
+	line.Write(append(fields, pushed...)...)
 }
 
 // loggedPath is a path as it may be logged: some servers put an address with its query into it.

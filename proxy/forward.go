@@ -51,7 +51,11 @@ func (s *Server) newReverseProxy(transport http.RoundTripper) *httputil.ReverseP
 func (s *Server) rewrite(p *httputil.ProxyRequest) {
 	x := exchangeOf(p.In)
 	p.Out.URL = s.target(p.In, x)
-	p.Out.Host = p.In.Host
+	if p.Out.Host = p.In.Host; p.Out.Host == "" { // HTTP/1.0: the upstream's own name is nobody's business
+		if public := s.publicURL(x); public != nil {
+			p.Out.Host = public.Host
+		}
+	}
 	if x.out != nil {
 		x.out.applyTo(p.Out)
 	}

@@ -32,7 +32,7 @@ var identityPrefixes = []string{"x-auth-request-", "x-remote-user-"}
 // With these a request asks to be taken for one of another method, or for another path.
 var (
 	overridingMethod = map[string]bool{"x-http-method-override": true, "x-http-method": true, "x-method-override": true}
-	overridingPath   = map[string]bool{"x-original-url": true, "x-rewrite-url": true, "x-original-uri": true, "x-rewrite-uri": true}
+	overridingPath   = map[string]bool{"x-original-url": true, "x-rewrite-url": true, "x-original-uri": true, "x-rewrite-uri": true, "x-script-name": true, "x-envoy-original-path": true}
 )
 
 // framing are the fields that frame a message, when they are not called what they are called: net/http has read those and

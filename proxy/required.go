@@ -45,10 +45,17 @@ func (s *Server) judged(r *http.Request) (query, body string, err error) {
 	if r.ContentLength < 0 || r.ContentLength > maxAwaited {
 		return r.URL.RawQuery, "", nil
 	}
-	if whole, err := s.readWholeRequest(r); err != nil || !whole || occurrences(x.form, "grant_type") > 0 {
+	if whole, err := s.readWholeRequest(r); err != nil || !whole || isTokenRequest(x.form) {
 		return r.URL.RawQuery, "", err
 	}
 	return r.URL.RawQuery, x.form, nil
+}
+
+// isTokenRequest reports whether a form asks for a token, of a token endpoint that nobody has named: it has the client_id and
+// the redirect_uri of an authorization request, and nothing else of it (RFC 6749 §4.1.3).
+func isTokenRequest(form string) bool {
+	names := authorizationNames(form)
+	return occurrences(form, "grant_type") > 0 && !names[oauth.ParamResponseType] && !names[oauth.ParamRequest] && !names[oauth.ParamRequestURI]
 }
 
 // checkForm refuses a body on a protected path that cannot be judged, and a charset in which the query could not be:

@@ -11,22 +11,21 @@ import (
 )
 
 // pushedFields say in the log whether an authorization request was pushed, so that an operator sees who does not push yet:
-// true of one of a flow, false of one that PAR_REQUIRED refuses. Both are of protected paths alone. A request by a reference
-// that has led to no flow, or not yet, is neither. The client_id is that of the flow or of a registered client: any other
+// true of one of a flow on a protected path, false of one that PAR_REQUIRED refuses, on any. A request by a reference that
+// has led to no flow, or not yet, is neither. The client_id is that of the flow or of a registered client: any other
 // could be anything.
 func (s *Server) pushedFields(r *http.Request, x *exchange) []zap.Field {
-	if x.endpoints == nil || !x.place.protected() || r.Method == http.MethodHead {
+	switch {
+	case x.endpoints == nil || r.Method == http.MethodHead || x.flow != nil && !x.place.protected():
 		return nil
-	}
-	if x.flow != nil {
+	case x.flow != nil:
 		return []zap.Field{zap.Bool("pushed", true), zap.String("client_id", clip(x.flow.Party.ClientID, 128))}
 	}
-	query, body := r.URL.RawQuery+hiddenQuery(x.path), x.form
-	if x.outcome != metrics.PassedUnpushed && (startsAuthorization(x.place, query, body) == nil || s.hasReference(x, query, body)) {
+	if x.outcome != metrics.PassedUnpushed && x.outcome != metrics.RefusedUnpushed && !s.startsUnpushed(r, x) {
 		return nil
 	}
 	fields := []zap.Field{zap.Bool("pushed", false)}
-	id, ok := onlyValue(oauth.ParamClientID, query, body)
+	id, ok := onlyValue(oauth.ParamClientID, r.URL.RawQuery+hiddenQuery(x.path), x.form)
 	if c := s.Clients.Lookup(id); ok && c != nil {
 		fields = append(fields, zap.String("client_id", clip(c.ID, 128)))
 	}

@@ -207,6 +207,7 @@ func TestFormsElsewhereWhereRequestsMustBePushed(t *testing.T) {
 	multipart := setHeader("Content-Type", "multipart/form-data; boundary=b")
 	n := len(g.Upstream.Requests())
 	for name, res := range map[string]harness.Response{
+		"one that says it asks for a token":   b.Post(t, "/index.php", whole+"&grant_type=authorization_code"),
 		"a form with a comma behind its type": b.Post(t, "/index.php", whole, setHeader("Content-Type", "application/x-www-form-urlencoded,x")),
 		"a form with a blank behind its type": b.Post(t, "/index.php", whole, setHeader("Content-Type", "application/x-www-form-urlencoded x")),
 		"multipart":                           b.Post(t, "/index.php", part("client_id", "web")+part("response_type", "code")+"--b--\r\n", multipart),

@@ -230,3 +230,16 @@ func TestTheUpstreamsHeadersAreNotAddedToOurs(t *testing.T) {
 		}
 	}
 }
+
+// A request without Host, as HTTP/1.0 allows it, reaches the upstream under the public name, and not under its own.
+func TestARequestWithoutHostHasThePublicOne(t *testing.T) {
+	t.Parallel()
+	hosts := make(chan string, 1)
+	g := harness.Start(t, harness.Setup{Upstream: func(r *upstream.Recorder) {
+		r.Handlers["/page"] = func(_ http.ResponseWriter, req *http.Request) { hosts <- req.Host }
+	}})
+	raw(t, g, "GET /page HTTP/1.0\r\n\r\n")
+	if got := <-hosts; got != strings.TrimPrefix(g.URL, "http://") {
+		t.Errorf("Host: %q", got)
+	}
+}

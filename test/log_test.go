@@ -97,7 +97,8 @@ func TestTheLogSaysWhetherAnAuthorizationRequestWasPushed(t *testing.T) {
 		{"by a reference that is misspelt", harness.Short("web", own+"leak8"), "", ""},
 		{"a page below", "/authorize/login?lang=leak8", "", ""},
 		{"a login's own form", "/authorize", "username=leak8", ""},
-		{"elsewhere", "/login?" + harness.Form().Encode(), "", ""},
+		{"elsewhere", "/login?" + harness.Form().Encode(), "", "false web"},
+		{"a part of one elsewhere", "/login?client_id=web&state=leak8", "", ""},
 	} {
 		for _, required := range []bool{false, true} {
 			g := harness.Start(t, harness.Setup{Options: func(o *proxy.Options) { o.PARRequired = required }})

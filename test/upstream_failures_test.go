@@ -15,6 +15,7 @@ import (
 
 	"pargate/proxy"
 	"pargate/test/harness"
+	"pargate/test/upstream"
 )
 
 // Every way in which an upstream fails before its answer has begun ends in a page and a status that says whose fault it
@@ -167,6 +168,34 @@ func TestInterimResponsesAreDroppedAndTrailersKept(t *testing.T) {
 	all, _ := io.ReadAll(d.Reader)
 	if text := string(all); !strings.HasPrefix(text, "HTTP/1.1 200 ") || strings.Contains(strings.ToLower(text), "canary") || !strings.Contains(text, "Digest: d1gest") {
 		t.Errorf("%s", text)
+	}
+}
+
+// In a flow nothing goes to the browser that nobody has looked at, and what stands behind a body is not.
+func TestTrailersAreDroppedInAFlow(t *testing.T) {
+	t.Parallel()
+	g := harness.Start(t, harness.Setup{Upstream: func(r *upstream.Recorder) {
+		r.Handlers["/authorize"] = func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Trailer", "X-Announced")
+			io.WriteString(w, "<p>a page")
+			w.Header().Set("X-Announced", "c4nary")
+			w.Header().Set(http.TrailerPrefix+"Location", "https://c4nary.example")
+		}
+		r.Handlers["/page"] = r.Handlers["/authorize"]
+	}})
+	uri := g.Push(t, "web", "s3cret", harness.Form())
+	b := harness.NewBrowser(g.URL)
+	b.Open(t, "web", uri)
+	cookie := b.Cookies()[0].Name + "=" + b.Cookies()[0].Value
+	for _, path := range []string{strings.TrimPrefix(harness.Short("web", uri), g.URL), "/page"} {
+		for cookie, kept := range map[string]bool{cookie: false, "": path == "/page"} {
+			d := dialogWith(t, g)
+			fmt.Fprintf(d, "GET %s HTTP/1.1\r\nHost: %s\r\nCookie: %s\r\nSec-Fetch-Dest: document\r\nConnection: close\r\n\r\n", path, strings.TrimPrefix(g.URL, "http://"), cookie)
+			all, _ := io.ReadAll(d.Reader)
+			if got := strings.Contains(string(all), "c4nary"); got != kept {
+				t.Errorf("%s with cookie %q: trailers are there: %t\n%s", path, cookie, got, all)
+			}
+		}
 	}
 }
 
