@@ -61,7 +61,7 @@ func TestEverySettingIsDescribed(t *testing.T) {
 	}
 }
 
-func TestUnbuiltSettingsAreMarked(t *testing.T) {
+func TestEverySettingIsBuilt(t *testing.T) {
 	t.Parallel()
 	marks := map[string]string{}
 	for _, s := range config.Settings() {
@@ -69,8 +69,8 @@ func TestUnbuiltSettingsAreMarked(t *testing.T) {
 			marks[s.Name] = s.NotBuilt
 		}
 	}
-	if len(marks) != 2 || marks["LISTEN_ADDR"] != "" {
-		t.Errorf("marked: %v", marks)
+	if len(marks) > 0 {
+		t.Errorf("marked as not built: %v", marks)
 	}
 }
 
