@@ -1,7 +1,7 @@
 // Package config is the environment of the program, typed. It reads nothing but the list of variables it is given
 // and the files that those name, and it builds nothing: no connection, no listener, no client list.
 //
-//	parse (config.go, environ.go, types.go) ──▶ check (validate.go, profile.go, urls.go, unbuilt.go, names.go) ──▶ the program builds
+//	parse (config.go, environ.go, types.go) ──▶ check (validate.go, profile.go, urls.go, names.go) ──▶ the program builds
 //
 // Every problem is reported at once and in the names of the variables (Problems). The comments and the help texts of
 // Config are the manual: `pargate help env` and the README's table are made from them (help.go).
@@ -133,7 +133,6 @@ func Load(environ []string) (*Config, []Warning, error) {
 	if err := c.parse(); err != nil {
 		return nil, nil, err
 	}
-	c.unbuilt()
 	c.rememberFiles(settings)
 	c.dependentDefaults()
 	c.settings()

@@ -10,15 +10,13 @@ import (
 
 // Setting is one variable, as the manual sees it.
 type Setting struct {
-	Name     string
-	Default  string // what unset means, as a value; empty when Unset says it
-	Unset    string // the same in words
-	Group    string // everyday, endpoints, upstream, clients, store or serving
-	Help     string
-	Secret   bool   // it does not print, and Name_FILE is read too
-	Built    bool   // reports whether it has an effect yet
-	NotBuilt string // values of a built setting that have no effect yet; empty means none
-	field    string
+	Name    string
+	Default string // what unset means, as a value; empty when Unset says it
+	Unset   string // the same in words
+	Group   string // everyday, endpoints, upstream, clients, store or serving
+	Help    string
+	Secret  bool // it does not print, and Name_FILE is read too
+	field   string
 }
 
 // Settings lists every setting in the order of Config.
@@ -34,13 +32,7 @@ func Settings() []Setting {
 			Group:   group,
 			Help:    f.Tag.Get("help"),
 			Secret:  f.Type == reflect.TypeFor[Secret](),
-			Built:   true,
 			field:   f.Name,
-		}
-		for _, m := range notBuilt {
-			if m.setting == s.Name {
-				s.Built, s.NotBuilt = m.values != "", m.values
-			}
 		}
 		all = append(all, s)
 	}
@@ -54,17 +46,6 @@ func (s Setting) spellings() []string {
 		names = append(names, s.Name+fileSuffix, prefix+s.Name+fileSuffix)
 	}
 	return names
-}
-
-// text is the help with what is missing yet.
-func (s Setting) text() string {
-	switch {
-	case !s.Built:
-		return s.Help + " (not built yet)"
-	case s.NotBuilt != "":
-		return s.Help + " (not built yet: " + s.NotBuilt + ")"
-	}
-	return s.Help
 }
 
 // variablesOfFields maps the names of Config's fields to those of the variables.
@@ -100,7 +81,7 @@ func WriteHelp(w io.Writer) error {
 			byDefault = "(" + s.Unset + ")"
 		}
 		fmt.Fprintf(&b, "  %-30s %s\n", name, byDefault)
-		for _, line := range wrap(s.text(), 76) {
+		for _, line := range wrap(s.Help, 76) {
 			fmt.Fprintf(&b, "      %s\n", line)
 		}
 	}
@@ -126,7 +107,7 @@ func WriteMarkdownTable(w io.Writer) error {
 		if s.Default != "" {
 			byDefault = "`" + s.Default + "`"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", name, byDefault, strings.ReplaceAll(s.text(), "|", `\|`))
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", name, byDefault, strings.ReplaceAll(s.Help, "|", `\|`))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

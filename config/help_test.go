@@ -61,19 +61,6 @@ func TestEverySettingIsDescribed(t *testing.T) {
 	}
 }
 
-func TestUnbuiltSettingsAreMarked(t *testing.T) {
-	t.Parallel()
-	marks := map[string]string{}
-	for _, s := range config.Settings() {
-		if !s.Built || s.NotBuilt != "" {
-			marks[s.Name] = s.NotBuilt
-		}
-	}
-	if len(marks) != 2 || marks["LISTEN_ADDR"] != "" {
-		t.Errorf("marked: %v", marks)
-	}
-}
-
 func TestMarkdownTable(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder

@@ -71,6 +71,7 @@ func (c *checker) settings() {
 	c.proxies()
 	c.clients()
 	c.redis()
+	c.traces()
 }
 
 func (c *checker) listeners() {

@@ -246,16 +246,6 @@ func TestRedis(t *testing.T) {
 	expect(t, `REDIS_KEY_PREFIX "p a:" has braces or blanks in it`, "REDIS_KEY_PREFIX=p a:", "REDIS_URL=redis://r")
 }
 
-func TestUnbuiltSettingsAreRefused(t *testing.T) {
-	t.Parallel()
-	for set, what := range map[string]string{
-		"OTEL_EXPORTER_OTLP_ENDPOINT=http://o": "is", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://o": "is",
-	} {
-		name, _, _ := strings.Cut(set, "=")
-		expect(t, name+" "+what+" not built yet; unset it", set, "REDIS_URL=redis://r")
-	}
-}
-
 func TestOrigins(t *testing.T) {
 	t.Parallel()
 	const not = " is not an origin as browsers send it: https://, host and port alone, in lower case"

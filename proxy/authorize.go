@@ -30,6 +30,7 @@ func (s *Server) byReference(w http.ResponseWriter, r *http.Request, found prese
 	if err != nil {
 		return err
 	}
+	x.joins(short.ref)
 	if native, err := s.isNative(r, short); err != nil {
 		return err
 	} else if native {
@@ -46,6 +47,8 @@ func (s *Server) byReference(w http.ResponseWriter, r *http.Request, found prese
 	if flow == nil {
 		return s.bounce(w, r, short, found)
 	}
+
+	x.joinsFlow(flow)
 
 	// 3. The client may have changed since the push (RFC 9126 §7.4).
 	if err := s.checkStillRegistered(flow); err != nil {

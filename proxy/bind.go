@@ -13,7 +13,6 @@ import (
 
 	"pargate/proxy/metrics"
 	"pargate/proxy/oauth"
-	"pargate/pushstore"
 	"pargate/rewrite"
 )
 
@@ -113,6 +112,7 @@ func (s *Server) bind(r *http.Request, flow *openFlow, short shortRequest) error
 	if short.ref == "" {
 		x.outcome = metrics.Bound
 	}
+	x.joinsFlow(flow)
 	var changed []string
 	var err error
 	if s.AuthorizeByPOST && x.place == atAuthorize {
@@ -218,7 +218,7 @@ func (s *Server) tellChanges(x *exchange, flow *openFlow, changed []string) {
 	s.countChanges(flow, changed)
 	names := knownAsNames(changed)
 	s.Log.Info("parameters of a request in a flow were overwritten, put back or dropped; RESUME_PARAMS keeps those that a login needs",
-		zap.String("request_id", x.id), zap.String("flow", pushstore.Digest(flow.Reference)), zap.Strings("names", names), zap.Int("others", len(changed)-len(names)))
+		zap.Inline(x), zap.Strings("names", names), zap.Int("others", len(changed)-len(names)))
 }
 
 // countChanges counts each name once for the request. What is neither pushed nor of an authorization request was taken for no

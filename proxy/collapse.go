@@ -174,8 +174,7 @@ func (c *collapser) mint(flow *openFlow, difference rewrite.Difference) (pushsto
 	}
 	ref, err := c.keep(flow, difference, difference)
 	if errors.Is(err, pushstore.ErrFull) && len(difference.Added) > 0 {
-		c.server.Log.Warn("a flow has its number of continuations; what the authorization server adds is left out", zap.String("request_id", c.x.id),
-			zap.String("flow", pushstore.Digest(flow.Reference)))
+		c.server.Log.Warn("a flow has its number of continuations; what the authorization server adds is left out", zap.Inline(lineOf{c.x, pushstore.Digest(flow.Reference)}))
 		ref, err = c.keep(flow, difference, base)
 	}
 	return ref, err

@@ -25,6 +25,7 @@ func (s *Server) newClientAuth(transport http.RoundTripper) (authenticator, erro
 	file, err := client.NewAuthenticator(client.Options{
 		Clients: s.Clients, Marks: s.Store, Log: s.Log, Metrics: s.Metrics, Audience: s.Audience, Algorithms: s.signingAlgorithms(), Roots: s.ClientRoots,
 		AllowPrivateKeySets: s.AllowPrivateKeySets, KeySetRoots: s.KeySetRoots, Now: s.Now, Source: source,
+		WrapKeySets: s.tracedKeySets(),
 	})
 	s.signatures = file
 	if err != nil || s.Delegation == DelegateNone {

@@ -23,7 +23,7 @@ func (s *Server) bindToKey(r *http.Request, params oauth.Params) (*dpop.Proof, o
 	if e.proofs == nil {
 		s.Metrics.Proofs.Inc(metrics.ProofIgnored)
 		// As by any server that does not know it. A dpop_jkt would bind nothing there.
-		s.Log.Debug("a DPoP header is ignored: the authorization server's metadata does not advertise DPoP, or only with algorithms that are not taken here", zap.String("request_id", exchangeOf(r).id))
+		s.Log.Debug("a DPoP header is ignored: the authorization server's metadata does not advertise DPoP, or only with algorithms that are not taken here", zap.Inline(exchangeOf(r)))
 		return nil, params, nil
 	}
 	proof, err := dpop.Verify(fields, dpop.Request{Method: http.MethodPost, URI: e.pushURL(), Algorithms: e.proofs, Time: s.Now()})

@@ -83,11 +83,11 @@ func (s *Server) tryOut(r *http.Request, c *client.Client, request pushstore.Req
 	case verdictGranted:
 		if !s.dryRun.off.Swap(true) {
 			s.Log.Error("the authorization server signs a visitor in whom nobody has logged in; the dry run is off until the next start",
-				zap.String("request_id", exchangeOf(r).id), zap.String("reason", o.why))
+				zap.Inline(exchangeOf(r)), zap.String("reason", o.why))
 		}
 		o.verdict = verdictNone
 	}
-	s.Log.Log(level, "dry run", zap.String("request_id", exchangeOf(r).id), zap.String("opinion", o.verdict), zap.Int("upstream_status", o.status),
+	s.Log.Log(level, "dry run", zap.Inline(exchangeOf(r)), zap.String("opinion", o.verdict), zap.Int("upstream_status", o.status),
 		zap.String("reason", o.why))
 	if o.verdict != verdictRejected {
 		return counted, nil

@@ -9,9 +9,11 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"pargate/proxy/metrics"
+	"pargate/pushstore"
 )
 
 // exchange is what the gateway knows of one request while it is served. It stands in the request's context.
@@ -40,6 +42,13 @@ type exchange struct {
 	tap      *bodyTap             // of a form that streams through; nil: there is none
 	upload   *upload              // a body that goes upstream while it arrives; nil: there is none, or all of it is here
 	rawQuery string               // as in the request line
+
+	// for the log and traces
+	joined   pushstore.Reference // whose flowID it is
+	flowID   string              // the flow that the request belongs to; empty: none, as far as is known
+	clientID string              // of its client, which is registered or was authenticated; empty: not known
+	told     string              // the error code with which the request was refused; empty: it was not
+	span     trace.Span          // nil: there are no traces
 }
 
 // liveCookies returns the cookies of the browser's live flows, no more than it may have: a header can hold any
@@ -94,7 +103,12 @@ func (s *Server) withExchange(next http.Handler) http.Handler {
 			s.logExchange(r, x, recorder, took)
 		}()
 		defer recorder.limitWriting() // what is left to write is written behind all this
-		next.ServeHTTP(recorder, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
+		ctx := context.WithValue(r.Context(), exchangeKey{}, x)
+		if s.Tracer != nil {
+			ctx = s.startSpan(ctx, r, x)
+			defer func() { x.endSpan(recorder.status) }()
+		}
+		next.ServeHTTP(recorder, r.WithContext(ctx))
 	})
 }
 
@@ -112,7 +126,7 @@ func (s *Server) logExchange(r *http.Request, x *exchange, rec *recorder, took t
 	if line == nil {
 		return
 	}
-	fields := []zap.Field{zap.String("request_id", x.id), zap.String("method", clip(r.Method, 16)), zap.String("path", loggedPath(x.path)),
+	fields := []zap.Field{zap.Inline(x), zap.String("method", clip(r.Method, 16)), zap.String("path", loggedPath(x.path)),
 		zap.Int("status", rec.status), zap.Duration("took", took), zap.Stringer("client", x.origin)}
 	line.Write(append(fields, pushed...)...)
 }

@@ -20,8 +20,8 @@ func (r *reply) finish() error {
 	}
 	flow := r.response.flow
 	won, err := r.server.Store.Finish(detached(r.Request), flow.Flow, r.response.id)
-	log := r.server.Log.With(zap.String("request_id", r.x.id), zap.String("flow", pushstore.Digest(flow.Reference)),
-		zap.String("client_id", clip(flow.Party.ClientID, 128)))
+	r.x.joinsFlow(flow) // it may be another tab's, and the response is what counts
+	log := r.server.Log.With(zap.Inline(r.x), zap.String("client_id", clip(flow.Party.ClientID, 128)))
 	switch {
 	case errors.Is(err, pushstore.ErrNotFound), errors.Is(err, pushstore.ErrTaken):
 		r.server.Metrics.Responses.Inc(metrics.ResponseTooLate)

@@ -127,7 +127,7 @@ func (s *Server) upstreamFailed(w http.ResponseWriter, out *http.Request, err er
 	case blamed != nil:
 		err = blamed
 	case errors.Is(err, context.Canceled) && out.Context().Err() != nil:
-		s.Log.Debug("client went away", zap.String("request_id", exchangeOf(out).id))
+		s.Log.Debug("client went away", zap.Inline(exchangeOf(out)))
 		panic(http.ErrAbortHandler)
 	case isTimeout(err):
 		err = changedBy("UPSTREAM_TIMEOUT", badGateway(http.StatusGatewayTimeout, kindOf(err)))

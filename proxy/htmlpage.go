@@ -42,7 +42,7 @@ func (r *reply) readPage() error {
 	r.page = &htmlPage{raw: raw, broken: err, rest: rest}
 	if rest != nil {
 		r.Body = rest // which whoever closes the body must end
-		r.server.Log.Warn("a page is too long or too slow to be looked at as a whole", zap.String("request_id", r.x.id),
+		r.server.Log.Warn("a page is too long or too slow to be looked at as a whole", zap.Inline(r.x),
 			zap.String("path", loggedPath(r.x.path)), zap.Int("read", len(raw)))
 	}
 	if r.page.text, err = r.decompress(raw); err != nil {

@@ -61,7 +61,7 @@ func (r *reply) addIssuerTo(form *rewrite.Form) error {
 
 func (r *reply) otherIssuer() error {
 	r.server.Metrics.Responses.Inc(metrics.ResponseOtherIssuer)
-	r.server.Log.Error("an authorization response with another iss was withheld", zap.String("request_id", r.x.id))
+	r.server.Log.Error("an authorization response with another iss was withheld", zap.Inline(r.x))
 	return &refusal{told: (&oauth.Error{Status: http.StatusBadGateway, Code: oauth.CodeServerError,
 		Description: "the authorization response names another issuer", Setting: "RESPONSE_ISS"}).Because(rewrite.ErrOtherIssuer), page: pageOtherIssuer}
 }

@@ -40,6 +40,7 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return challenging(r, err)
 	}
+	exchangeOf(r).clientID = c.ID
 
 	// 3. Read what it asks for: what its request object says, when there is one (RFC 9126 §3).
 	e := exchangeOf(r).endpoints
@@ -78,7 +79,8 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request) error {
 		return oauth.TemporarilyUnavailable("the request could not be stored; push it again" + anew(cred, proof)).Because(err)
 	}
 
-	s.Log.Info("pushed", zap.String("request_id", exchangeOf(r).id), zap.String("client_id", clip(c.ID, 128)), zap.String("flow", pushstore.Digest(ref)),
+	exchangeOf(r).joins(ref)
+	s.Log.Info("pushed", zap.Inline(exchangeOf(r)), zap.String("client_id", clip(c.ID, 128)),
 		zap.String("method", cred.Method), zap.Bool("listed", kept.Listed), zap.Bool("public", c.Public()),
 		zap.Strings("checked_by_registry", c.Described()), zap.Bool("dry_run", s.DryRun), zap.Bool("signed", request.signed), zap.Bool("dpop", proof != nil))
 
@@ -187,7 +189,7 @@ func (s *Server) authenticate(r *http.Request, cred client.Credentials) (*client
 	}
 	certificate, err := s.clientCertificate(r)
 	if err != nil { // which matters to clients that have nothing else
-		s.Log.Info("a client's certificate is unreadable", zap.String("request_id", exchangeOf(r).id), zap.Error(err))
+		s.Log.Info("a client's certificate is unreadable", zap.Inline(exchangeOf(r)), zap.Error(err))
 	}
 	cred.Certificate = certificate
 	if err := s.checkMethod(cred, listed); err != nil {

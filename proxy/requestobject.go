@@ -106,7 +106,9 @@ func (s *Server) signedRequest(w http.ResponseWriter, r *http.Request) (is bool,
 	if err != nil {
 		return true, unavailable(oauth.TemporarilyUnavailable("the request could not be stored").Because(err))
 	}
-	s.Log.Info("request object opened", zap.String("request_id", x.id), zap.String("client_id", clip(c.ID, 128)), zap.String("flow", pushstore.Digest(ref)))
+	x.joins(ref)
+	x.clientID = c.ID
+	s.Log.Info("request object opened", zap.Inline(x), zap.String("client_id", clip(c.ID, 128)))
 	return true, s.bounce(w, r, shortRequest{clientID: c.ID, ref: ref}, presented{query: r.Method == http.MethodGet, body: r.Method == http.MethodPost})
 }
 

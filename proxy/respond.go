@@ -93,7 +93,8 @@ func (s *Server) logRefusal(r *http.Request, err error) {
 	if told.Status >= 500 {
 		level = zap.WarnLevel
 	}
-	fields := []zap.Field{zap.String("request_id", x.id), zap.String("path", loggedPath(x.path)),
+	x.told = told.Code
+	fields := []zap.Field{zap.Inline(x), zap.String("path", loggedPath(x.path)),
 		zap.Int("status", told.Status), zap.String("reason", clip(err.Error(), 512))}
 	if told.Setting != "" {
 		fields = append(fields, zap.String("setting", told.Setting))

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"pargate/proxy/client"
@@ -28,6 +29,7 @@ type Options struct {
 	Clients *client.Registry // nil: there are none, and nobody can push
 	Log     *zap.Logger      // nil: no log
 	Metrics *metrics.Metrics // of this Server alone; nil: nothing is exported. Its Claimed is the store's to call
+	Tracer  trace.Tracer     // nil: no spans
 
 	Audience            client.Audience       // of client assertions; empty means client.AudienceRFC9126
 	ClientCertHeader    string                // in which a trusted proxy hands on the client's certificate; empty: in none
@@ -103,6 +105,9 @@ func New(o Options) (*Server, error) {
 		return nil, errors.New("proxy: a request_uri lives less than 600 s under the FAPI profile")
 	}
 	o.Store = observedStore{o.Store, o.Metrics}
+	if o.Tracer != nil {
+		o.Store = tracedStore{o.Store, o.Tracer}
+	}
 	s := &Server{Options: o, proxies: trustedProxies{networks: o.TrustedProxies, sockets: o.TrustSockets}, limiter: newLimiter(o.PushRate, o.Now), hop: rand.Text(),
 		admission: Shares{Total: maxRequests, Each: maxRequestsOfOne, Free: o.TrustedProxies}}
 	resume := map[string]bool{}
@@ -114,11 +119,11 @@ func New(o Options) (*Server, error) {
 	}
 	s.vocabulary = newVocabulary(resume)
 	transport := newTransport(o.UpstreamTimeout, o.UpstreamRoots)
-	observed := func(asked func(*http.Request) metrics.Asked) http.RoundTripper {
-		return observedTransport{transport, o.Metrics, asked}
+	observed := func(span string, asked func(*http.Request) metrics.Asked) http.RoundTripper {
+		return observedTransport{s.traced(transport, span), o.Metrics, asked}
 	}
 	var err error
-	probes := newBulkhead(observed(askedAs(metrics.AskedProbe)), metrics.SlotProbe, probeSlots, probeQueue, o.Metrics)
+	probes := newBulkhead(observed(spanProbe, askedAs(metrics.AskedProbe)), metrics.SlotProbe, probeSlots, probeQueue, o.Metrics)
 	if s.clientAuth, err = s.newClientAuth(probes); err != nil {
 		return nil, err
 	}
@@ -129,13 +134,13 @@ func New(o Options) (*Server, error) {
 		issuer: o.Issuer,
 		policy: policy{patchMetadata: o.PatchMetadata, requirePAR: o.PARRequired, advertiseISS: o.AddIssuer && o.Advertise,
 			fapi: o.FAPI, openedAlgorithms: s.openedAlgorithms},
-		client:  &http.Client{Transport: observed(askedAs(metrics.AskedMetadata)), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		client:  &http.Client{Transport: observed(spanDocument, askedAs(metrics.AskedMetadata)), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 		hop:     s.hop,
 		log:     o.Log,
 		metrics: o.Metrics,
 	}
 	s.cookieJars = map[string]*cookieJar{"https": newCookieJar(true, o.FlowLifetime, o.Now), "http": newCookieJar(false, o.FlowLifetime, o.Now)}
-	forward := newBulkhead(observed(askedFor), metrics.SlotForward, forwardSlots, forwardQueue, o.Metrics).
+	forward := newBulkhead(observed(spanUpstream, askedFor), metrics.SlotForward, forwardSlots, forwardQueue, o.Metrics).
 		withUploads(uploadSlots, o.TrustedProxies).withStreams(o.MaxResponses, o.TrustedProxies)
 	s.proxy = s.newReverseProxy(forward)
 	s.readings(forward, probes)

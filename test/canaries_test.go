@@ -90,13 +90,17 @@ func TestNoCanaryIsInALogLineAMetricAnErrorOrAPage(t *testing.T) {
 	t.Parallel()
 	c := canaries{}
 	secret, code := c.of("client_secret"), c.of("code")
+	tracer, spans := tracing(t)
 	store := &brokenStore{Store: memory()}
 	g, m := metered(t, harness.Setup{
 		Store: store,
 		Clients: `[{"client_id": "web", "client_secret": "` + secret + `"}, {"client_id": "post", "client_secret": "` + secret + `", "token_endpoint_auth_method": "client_secret_post"},
 			{"client_id": "picky", "client_secret": "` + secret + `", "redirect_uris": ["https://app.example/cb"], "scope": "openid", "response_types": ["code"]},
 			{"client_id": "strict", "client_secret": "` + secret + `", "require_pushed_authorization_requests": true}]`,
-		Options: func(o *proxy.Options) { o.MaxQueryBytes, o.UpstreamTimeout = 2000, 200*time.Millisecond },
+		Options: func(o *proxy.Options) {
+			tracer(o)
+			o.MaxQueryBytes, o.UpstreamTimeout = 2000, 200*time.Millisecond
+		},
 		Upstream: func(r *upstream.Recorder) {
 			redirectTo := func(make func(url.Values) string) http.HandlerFunc {
 				return func(w http.ResponseWriter, req *http.Request) {
@@ -238,6 +242,16 @@ func TestNoCanaryIsInALogLineAMetricAnErrorOrAPage(t *testing.T) {
 	}
 	if n := g.Logs.Len(); n < 100 {
 		t.Errorf("only %d log lines were looked at", n)
+	}
+	ended := spans.Ended()
+	if len(ended) < 150 {
+		t.Errorf("only %d spans were looked at", len(ended))
+	}
+	for _, span := range ended {
+		text := fmt.Sprint(span.Name(), attributesOf(span), span.Status(), span.Events(), span.Links())
+		if found := c.in(text); len(found) > 0 {
+			t.Errorf("%v in a span: %s", found, text)
+		}
 	}
 	for _, entry := range g.Logs.All() {
 		found := c.in(fmt.Sprint(entry.Message, entry.ContextMap()))

@@ -38,6 +38,7 @@ func TestTheBinary(t *testing.T) {
 		{"loses no request when it is terminated", losesNoRequest},
 		{"reads its files again at a hangup, and loses no request", reloadsAtAHangup},
 		{"is not ended by a hangup while it starts", survivesAnEarlyHangup},
+		{"reads OpenTelemetry's own variables as every program does", readsStandardVariables},
 		{"trusts the system's authorities besides those of the file", trustsTheSystem},
 		{"repeats nothing that the upstream says unasked", repeatsNothingUnasked},
 	} {

@@ -29,6 +29,7 @@ type gateway struct {
 	redis   *pushstore.Redis // nil: memory
 	wait    int              // REDIS_WAIT_REPLICAS
 	keys    *keyPair         // nil: plain HTTP
+	traces  *traces          // nil: none
 
 	upstreamRoots, clientRoots *authorities // nil: no file
 
@@ -69,8 +70,11 @@ func build(cfg *config.Config, log *zap.Logger) (*gateway, error) {
 		note("TLS_CERT_FILE", err)
 		g.askClients()
 	}
+	g.traces, err = newTraces(cfg, log)
+	note("OTEL_EXPORTER_OTLP_ENDPOINT", err)
 	store := g.openStore(cfg, note)
 	if len(problems) > 0 {
+		g.traces.end()
 		return nil, errors.Join(problems...)
 	}
 	g.server, err = proxy.New(proxy.Options{
@@ -78,7 +82,7 @@ func build(cfg *config.Config, log *zap.Logger) (*gateway, error) {
 			UpstreamURL: cfg.UpstreamURL, PublicURL: cfg.PublicURL, PushPath: cfg.PARPath,
 			AuthorizePaths: cfg.AuthorizePath, TokenPath: cfg.TokenPath,
 		},
-		Store: store, Clients: g.clients, Log: log, Metrics: g.metrics,
+		Store: store, Clients: g.clients, Log: log, Metrics: g.metrics, Tracer: g.traces.tracer(),
 		Delegation: delegations[cfg.ClientAuth], ProbeAccept: cfg.ProbeAccept,
 		Audience: client.Audience(cfg.AssertionAudience), ClientRoots: g.clientRoots.pool(), ClientCertHeader: cfg.ClientCertHeader,
 		FAPI: cfg.Profile == config.ProfileFAPI2, PARRequired: cfg.PARRequired, PushLifetime: cfg.PARTTL, FlowLifetime: cfg.FlowTTL,

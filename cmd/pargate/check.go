@@ -31,6 +31,7 @@ func check(ctx context.Context, args []string, p program) int {
 	code := c.configuration(p, asJSON)
 	if c.gateway != nil {
 		defer c.gateway.server.Store.Close()
+		defer c.gateway.traces.end()
 		c.files()
 		if connect {
 			c.connections(ctx)

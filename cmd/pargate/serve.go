@@ -43,7 +43,9 @@ func serve(ctx context.Context, args []string, p program) int {
 	defer g.server.Store.Close()
 	defer g.server.Close()
 	log.Info("pargate starts", zap.String("version", versionName()), zap.String("upstream", cfg.UpstreamURL.Redacted()))
-	if err := listenAndServe(ctx, cfg, g, log); err != nil {
+	err = listenAndServe(ctx, cfg, g, log)
+	g.traces.end()
+	if err != nil {
 		log.Error("pargate ends", zap.Error(err))
 		return exitFailure
 	}

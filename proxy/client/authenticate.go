@@ -41,6 +41,9 @@ type Options struct {
 	AllowPrivateKeySets bool           // a jwks_uri may lead to loopback and private addresses
 	KeySetRoots         *x509.CertPool // authorities for a jwks_uri; nil: the system's
 
+	// WrapKeySets returns the transport with which key sets are fetched, made of the one that knows where it may go. Nil: that one.
+	WrapKeySets func(http.RoundTripper) http.RoundTripper
+
 	Now func() time.Time // nil: time.Now
 }
 
@@ -85,11 +88,15 @@ func NewAuthenticator(o Options) (*Authenticator, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	var outside http.RoundTripper = newOutsideTransport(o.KeySetRoots, o.AllowPrivateKeySets)
+	if o.WrapKeySets != nil {
+		outside = o.WrapKeySets(outside)
+	}
 	decoys, err := newDecoys()
 	return &Authenticator{
 		Options: o, verified: newVerifiedSecrets(), decoys: decoys, throttle: newThrottle(),
 		hashing: make(chan struct{}, min(maxHashing, runtime.GOMAXPROCS(0))),
-		fetcher: newFetcher(newOutsideTransport(o.KeySetRoots, o.AllowPrivateKeySets)),
+		fetcher: newFetcher(outside),
 	}, err
 }
 
