@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"time"
 )
 
 // Presented are the certificates of one server, its own first.
@@ -25,10 +26,13 @@ func (c RedisConfig) Presented(ctx context.Context) (all []Presented) {
 	return all
 }
 
+// presentedWithin is how long a server has for it: a person waits for the answer, and no login.
+const presentedWithin = 5 * time.Second
+
 func presentedAt(ctx context.Context, host string, config *tls.Config) []*x509.Certificate {
-	ctx, cancel := context.WithTimeout(ctx, operationTime)
+	ctx, cancel := context.WithTimeout(ctx, presentedWithin)
 	defer cancel()
-	conn, err := dialTCP(ctx, host, config)
+	conn, err := (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", host)
 	var refused *tls.CertificateVerificationError
 	if errors.As(err, &refused) {
 		return refused.UnverifiedCertificates
