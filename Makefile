@@ -5,7 +5,7 @@
 # make compat  the login at authorization servers that others wrote, which it installs if it can; writes docs/compatibility.md
 # make fuzz    every fuzz target for FUZZTIME
 # make build   the release binary, bin/pargate
-# make release dist/: the release binary of every platform, with checksums and a list of what is in each
+# make release dist/: the release binary of every platform (or of PLATFORMS), with checksums and a list of what is in each
 # make image   builds the Dockerfile without a daemon, and runs the image as a cluster would; it needs root, and installs buildah
 #              and runc if it can
 
@@ -57,7 +57,7 @@ build:
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BINARY) ./cmd/pargate
 
 release:
-	.ci/release $(VERSION)
+	.ci/release $(VERSION) $(PLATFORMS)
 
 image:
 	@command -v buildah >/dev/null || .ci/install buildah
