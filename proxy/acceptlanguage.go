@@ -10,6 +10,10 @@ import (
 // maxAcceptLanguage is how many bytes of Accept-Language are read; a longer one counts as none. Browsers send some tens.
 const maxAcceptLanguage = 1024
 
+// maxLanguageRanges is how many ranges of it are read, from the first on; browsers send ten at most. Each is held against each
+// other one.
+const maxLanguageRanges = 32
+
 // languageRange is what a browser says about one language, or about all it does not name.
 type languageRange struct {
 	tag     string // in lower case; * is every language
@@ -33,6 +37,9 @@ func parseAcceptLanguage(lines []string) []languageRange {
 		}
 		if ok && (tag == "*" || isLanguageTag(tag)) {
 			ranges = append(ranges, languageRange{strings.ToLower(tag), quality})
+		}
+		if len(ranges) == maxLanguageRanges {
+			break
 		}
 	}
 	slices.SortStableFunc(ranges, func(a, b languageRange) int { return cmp.Compare(b.quality, a.quality) })
@@ -67,7 +74,8 @@ func isLanguageTag(s string) bool {
 
 // covers reports whether a range that is not * has the tag among its languages: de has de-ch (RFC 4647 §3.3.1).
 func covers(tag, of string) bool {
-	return of == tag || strings.HasPrefix(of, tag+"-")
+	rest, begins := strings.CutPrefix(of, tag)
+	return begins && (rest == "" || rest[0] == '-')
 }
 
 // broader returns the next shorter range, de for de-ch, or nothing (RFC 4647 §3.4).

@@ -49,6 +49,23 @@ func TestAnAcceptLanguageOfTooManyBytesIsNone(t *testing.T) {
 	}
 }
 
+// Each range is held against each other one, so that hundreds of them would cost milliseconds: the first ones are read.
+func TestOfManyLanguagesTheFirstAreRead(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]string{maxLanguageRanges - 1: "de", maxLanguageRanges: "en"} {
+		if got := languageFor(asking(strings.Repeat("it,, _,", n)+"de"), languages).Tag; got != want {
+			t.Errorf("behind %d others: %s, want %s", n, got, want)
+		}
+	}
+}
+
+func TestALongRangeIsReadWithoutCopies(t *testing.T) {
+	long := asking("de;q=0,de" + strings.Repeat("-a1", 330))
+	if got := testing.AllocsPerRun(10, func() { languageFor(long, languages) }); got > 20 {
+		t.Errorf("%v allocations", got)
+	}
+}
+
 // FuzzAcceptLanguage: whatever a browser writes, a range is * or a tag, has a quality from 0 to 1, comes before what is
 // wanted less, says the same when it is written again, and the language is one that there is, in any spelling of case; one
 // that is named by itself is given.
