@@ -69,8 +69,8 @@ func (f *operatorFiles) contents() (all [][]byte, digest [sha256.Size]byte, err 
 	return all, [sha256.Size]byte(hash.Sum(nil)), err
 }
 
-// watch reads the files every interval until ctx ends, and tells what has come of it. It compares contents, because watching a file misses the links
-// that Kubernetes swaps.
+// watch reads the files every interval until ctx ends, and tells what has come of it. It compares contents, because watching a
+// file misses the links that Kubernetes swaps.
 func (f *operatorFiles) watch(ctx context.Context, interval time.Duration, tell func(error)) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
@@ -82,15 +82,15 @@ func (f *operatorFiles) watch(ctx context.Context, interval time.Duration, tell 
 		case <-ticker.C:
 		}
 		changed, err := f.reload()
-		switch {
-		case changed:
-			tell(nil)
-			last = ""
-		case err != nil && err.Error() != last:
-			// While files are being written they may not fit each other; that is told once, and they are read again.
-			tell(err)
-			last = err.Error()
+		text := ""
+		if err != nil {
+			text = err.Error()
 		}
+		// While files are being written they may not fit each other; that is told once, and they are read again.
+		if changed || err != nil && text != last {
+			tell(err)
+		}
+		last = text
 	}
 }
 
