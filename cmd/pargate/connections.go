@@ -68,7 +68,7 @@ func (l *counting) tell(addr netip.Addr, denied proxy.Denied) {
 	l.refused++
 	if now := time.Now(); now.Sub(l.told) >= betweenRefusals {
 		l.log.Warn("connections refused"+l.advice(denied), zap.String("reason", string(denied)),
-			zap.Stringer("last_from", addr), zap.Int("refused", l.refused))
+			zap.String("last_from", peerName(addr)), zap.Int("refused", l.refused))
 		l.told, l.refused = now, 0
 	}
 }
@@ -87,6 +87,14 @@ func (l *counting) advice(denied proxy.Denied) string {
 func addressOf(c net.Conn) netip.Addr {
 	peer, _ := c.RemoteAddr().(*net.TCPAddr) // who comes through a socket has none, whatever its own is called
 	return peer.AddrPort().Addr().Unmap()
+}
+
+// peerName is an address for the log, as it is there for requests.
+func peerName(addr netip.Addr) string {
+	if !addr.IsValid() {
+		return "unix"
+	}
+	return addr.String()
 }
 
 // abort closes a connection without waiting for what is on its way.

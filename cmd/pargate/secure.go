@@ -6,7 +6,9 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -92,14 +94,28 @@ func (s *secure) shakeHands(c net.Conn) {
 	}
 }
 
-// explain tells what went wrong with a handshake: to the log, and to who speaks plain HTTP.
+// explain tells what went wrong with a handshake: to the log, and to who speaks plain HTTP. Who leaves without a word may be a
+// balancer that looks, every other second, whether somebody is there.
 func (s *secure) explain(c net.Conn, err error) {
 	var odd tls.RecordHeaderError
 	if errors.As(err, &odd) && odd.Conn != nil && looksLikeHTTP(odd.RecordHeader) {
 		_ = c.SetWriteDeadline(time.Now().Add(time.Second))
 		io.WriteString(odd.Conn, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\nThis address speaks https.\n")
 	}
-	s.log.Info("TLS was not opened", zap.Stringer("client", c.RemoteAddr()), zap.Error(err))
+	level := zap.InfoLevel
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+		level = zap.DebugLevel
+	}
+	s.log.Log(level, "TLS was not opened", zap.String("client", peerName(addressOf(c))), zap.String("error", withoutOffers(err)))
+}
+
+// withoutOffers is the error of a handshake without what the client has offered, which can be many kilobytes of its own words.
+func withoutOffers(err error) string {
+	text := err.Error()
+	for _, before := range []string{" ([", "; client offered: "} {
+		text, _, _ = strings.Cut(text, before)
+	}
+	return text
 }
 
 // looksLikeHTTP reports whether what should have been a TLS record begins a request.
