@@ -104,6 +104,10 @@ func checkAddr(addr string) error {
 	}
 	host, port, err := net.SplitHostPort(addr)
 	switch {
+	case strings.HasPrefix(addr, "/"):
+		return fmt.Errorf("%s is a path; for a socket write %s", quote(addr), quote(socketPrefix+addr))
+	case len(addr) > len(socketPrefix) && strings.EqualFold(addr[:len(socketPrefix)], socketPrefix):
+		return fmt.Errorf("%s is neither host:port nor a socket; write %s", quote(addr), quote(socketPrefix+addr[len(socketPrefix):]))
 	case strings.Contains(addr, "://"):
 		return fmt.Errorf("%s is a URL; write host:port, for example :8080", quote(addr))
 	case validPort(addr, 0):

@@ -179,6 +179,8 @@ func TestAListenerMayBeASocket(t *testing.T) {
 	expect(t, "LISTEN_ADDR has a path of 108 bytes, and a socket's has 107 at most; put it into a directory with a shorter name", "LISTEN_ADDR="+long+"x")
 	expect(t, `ADMIN_ADDR "unix:run/x" is not unix: and the path of a file, for example unix:/run/pargate/public.sock; off serves it nowhere`, "ADMIN_ADDR=unix:run/x")
 	expect(t, `LISTEN_ADDR the value (not shown: it may hold a password) is not unix: and the path of a file, for example unix:/run/pargate/public.sock`, "LISTEN_ADDR=unix:@x")
+	expect(t, `LISTEN_ADDR "/run/x" is a path; for a socket write "unix:/run/x"`, "LISTEN_ADDR=/run/x")
+	expect(t, `LISTEN_ADDR "Unix:/run/x" is neither host:port nor a socket; write "unix:/run/x"`, "LISTEN_ADDR=Unix:/run/x")
 	expect(t, `LISTEN_ADDR "unix:/run/" is not unix: and the path of a file, for example unix:/run/pargate/public.sock`, "LISTEN_ADDR=unix:/run/")
 	expect(t, `LISTEN_ADDR "unix:///run/x" has slashes to spare; write "unix:/run/x"`, "LISTEN_ADDR=unix:///run/x")
 	expect(t, `ADMIN_ADDR "unix:/run//x" is the socket of LISTEN_ADDR too; the admin endpoints need their own`, "LISTEN_ADDR=unix:/run/x", "ADMIN_ADDR=unix:/run//x")
