@@ -123,6 +123,27 @@ func TestThereIsNoWayAroundPargate(t *testing.T) {
 	})
 }
 
+// What leads in is for whoever applies the files to say: an Ingress to pargate's Service.
+func TestNothingLeadsInFromOutsideOfTheCluster(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, m *manifests, _ *apps.Deployment) {
+		for _, s := range m.services {
+			if s.Spec.Type != "" && s.Spec.Type != core.ServiceTypeClusterIP || len(s.Spec.ExternalIPs) > 0 {
+				t.Errorf("the service %s can be reached from outside", s.Name)
+			}
+		}
+		for _, d := range m.deployments {
+			for _, c := range containers(d.Spec.Template.Spec) {
+				for _, p := range c.Ports {
+					if p.HostPort != 0 {
+						t.Errorf("%s/%s is on port %d of its node", d.Name, c.Name, p.HostPort)
+					}
+				}
+			}
+		}
+	})
+}
+
 func try(t *testing.T, m *manifests, ways []way) {
 	t.Helper()
 	for _, w := range ways {
