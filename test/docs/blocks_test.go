@@ -36,12 +36,18 @@ func TestEveryBlockIsChecked(t *testing.T) {
 					t.Errorf("%s:%d: the %s block: %v", p.name, b.line, b.language, err)
 				}
 			}
+			if command := hiddenCommand.FindString(p.text); command != "" {
+				t.Errorf("%q stands in an indented block, which nothing checks", strings.TrimSpace(command))
+			}
 			if p.isPlayed() {
 				play(t, p)
 			}
 		})
 	}
 }
+
+// hiddenCommand is a command behind an empty line and an indentation instead of a fence.
+var hiddenCommand = regexp.MustCompile(`\n\n(    |\t)(pargate|curl|go|make|docker|kubectl|\$) .*`)
 
 // check checks the block at i for all but what playing the page shows.
 func (p page) check(t *testing.T, i int) error {
