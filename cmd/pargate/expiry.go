@@ -44,11 +44,15 @@ func remaining(c *x509.Certificate, now time.Time) string {
 	}
 }
 
-// warnOfExpiry warns once a day, and at first, while the listener's certificate is about to end, until ctx does.
+// warnOfExpiry warns once a day, at first, and of each new one, while the listener's certificate is about to end, until ctx does.
 func (k *keyPair) warnOfExpiry(ctx context.Context, log *zap.Logger) {
 	ticker := time.NewTicker(betweenExpiry)
 	defer ticker.Stop()
 	for {
+		select {
+		case <-k.renewed: // what is looked at now
+		default:
+		}
 		if first := firstToEnd(k.chain()); first != nil && endsSoon(first, time.Now()) {
 			log.Warn("the certificate of LISTEN_ADDR ends soon, or has ended; renew it", zap.String("when", remaining(first, time.Now())), zap.Time("not_after", first.NotAfter))
 		}
@@ -56,6 +60,7 @@ func (k *keyPair) warnOfExpiry(ctx context.Context, log *zap.Logger) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		case <-k.renewed:
 		}
 	}
 }

@@ -30,6 +30,32 @@ func TestACertificateThatEndsSoonIsWarnedOfOnceADay(t *testing.T) {
 	}
 }
 
+func TestAnotherCertificateThatEndsSoonIsWarnedOfAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		good, bad := newLasting(t, year, year), newLasting(t, year, -day)
+		cert, key := writeFile(t, good.leaf), writeFile(t, good.key)
+		k, err := loadKeyPair(cert, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		core, logs := observer.New(zap.WarnLevel)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go k.warnOfExpiry(ctx, zap.New(core))
+		synctest.Wait()
+		rewriteFile(t, cert, bad.leaf)
+		rewriteFile(t, key, bad.key)
+		if changed, err := k.reload(); !changed || err != nil {
+			t.Fatal(changed, err)
+		}
+		synctest.Wait()
+		if n := logs.FilterMessageSnippet("renew it").Len(); n != 1 {
+			t.Errorf("%d lines: %v", n, logs.All())
+		}
+	})
+}
+
 // The running gateway looks at once.
 func TestAServedCertificateThatEndsSoonIsInTheLog(t *testing.T) {
 	t.Parallel()

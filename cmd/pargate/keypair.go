@@ -15,12 +15,13 @@ import (
 type keyPair struct {
 	operatorFiles
 	current     atomic.Pointer[tls.Certificate]
+	renewed     chan struct{}         // has something when another pair has been put to use
 	clientRoots func() *x509.CertPool // whose certificates clients are asked for; nil: they are not asked
 }
 
 // loadKeyPair reads the pair for the first time.
 func loadKeyPair(certFile, keyFile string) (*keyPair, error) {
-	k := &keyPair{}
+	k := &keyPair{renewed: make(chan struct{}, 1)}
 	k.operatorFiles = operatorFiles{
 		kind: metrics.FileCertificate, what: "certificate", paths: []string{certFile, keyFile},
 		use: func(contents [][]byte) error {
@@ -29,6 +30,10 @@ func loadKeyPair(certFile, keyFile string) (*keyPair, error) {
 				return fmt.Errorf("%s with %s: %w", certFile, keyFile, err)
 			}
 			k.current.Store(&pair)
+			select {
+			case k.renewed <- struct{}{}:
+			default: // nobody has seen the one before
+			}
 			return nil
 		},
 		about: func() []zap.Field { return []zap.Field{zap.Time("not_after", k.current.Load().Leaf.NotAfter)} },
