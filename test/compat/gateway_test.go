@@ -4,9 +4,10 @@ package compat
 
 import (
 	"net/http"
-	"pargate/proxy"
 	"strings"
 	"testing"
+
+	"pargate/proxy"
 )
 
 // TestBehindPargate tries everything that the table tells, at every server.

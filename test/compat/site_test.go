@@ -8,11 +8,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"pargate/proxy"
-	"pargate/test/harness"
 	"slices"
 	"strings"
 	"testing"
+
+	"pargate/proxy"
+	"pargate/test/harness"
 )
 
 // site is a server as browsers and clients find it: by itself, or behind a gateway that requires PAR.
