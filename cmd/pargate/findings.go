@@ -76,7 +76,7 @@ func (f *findings) add(one finding) {
 	if one.Fix != "" {
 		text += "; " + one.Fix
 	}
-	fmt.Fprintf(f.lines, "%-4s  %s\n", one.Level, text)
+	fmt.Fprintf(f.lines, "%-4s  %s\n", one.Level, escaped(text, ""))
 }
 
 func (f *findings) ok(name findingName, subject, format string, args ...any) {
@@ -122,7 +122,7 @@ type document struct {
 
 // writeJSON writes them as one document.
 func (f *findings) writeJSON(w io.Writer, code int, connected bool) {
-	encoder := json.NewEncoder(w)
+	encoder := json.NewEncoder(printable{w})
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
 	encoder.Encode(document{versionName(), f.worst(), code, connected, f.all})

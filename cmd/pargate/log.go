@@ -26,7 +26,7 @@ func newLogger(cfg *config.Config, w io.Writer) *zap.Logger {
 		fields.EncodeLevel = zapcore.CapitalLevelEncoder
 		encoder = zapcore.NewConsoleEncoder(fields)
 	}
-	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), level))
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(printable{w})), level))
 }
 
 // takeStandardLog sends what net/http says of the process's connections to log, instead of to standard error. It is a setting
