@@ -41,6 +41,7 @@ func TestTheBinary(t *testing.T) {
 		{"reads OpenTelemetry's own variables as every program does", readsStandardVariables},
 		{"trusts the system's authorities besides those of the file", trustsTheSystem},
 		{"repeats nothing that the upstream says unasked", repeatsNothingUnasked},
+		{"lets no library speak in a check", checksInSilence},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -281,12 +282,14 @@ func trustsTheSystem(t *testing.T, binary string) {
 }
 
 // net/http tells the process's own log what comes on a connection on which nothing was asked: a second answer, with its code.
-func repeatsNothingUnasked(t *testing.T, binary string) {
+// saysMoreThanAsked is a server that sends a second answer, with a code in it, behind each one that it was asked for.
+func saysMoreThanAsked(t *testing.T) (address string) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
+	t.Cleanup(func() { listener.Close() })
 	go func() {
 		for {
 			c, err := listener.Accept()
@@ -305,7 +308,11 @@ func repeatsNothingUnasked(t *testing.T, binary string) {
 			}()
 		}
 	}()
-	p := startProcess(t, binary, "UPSTREAM_URL=http://"+listener.Addr().String(), "PUBLIC_URL=http://127.0.0.1:1", "AUTHORIZE_PATH=/authorize", "TOKEN_PATH=/token", "LOG_LEVEL=debug")
+	return "http://" + listener.Addr().String()
+}
+
+func repeatsNothingUnasked(t *testing.T, binary string) {
+	p := startProcess(t, binary, "UPSTREAM_URL="+saysMoreThanAsked(t), "PUBLIC_URL=http://127.0.0.1:1", "AUTHORIZE_PATH=/authorize", "TOKEN_PATH=/token", "LOG_LEVEL=debug")
 	fetch(t, p.public+"/page")
 	harness.WaitFor(t, "the log", func() bool { return strings.Contains(p.logs.String(), "idle HTTP channel") })
 	if text := p.logs.String(); strings.Contains(text, "canary") {
@@ -315,5 +322,16 @@ func repeatsNothingUnasked(t *testing.T, binary string) {
 		if !json.Valid([]byte(line)) {
 			t.Errorf("a line of another kind: %s", line)
 		}
+	}
+}
+
+// What the libraries have to say of connections is in the findings, as far as it matters.
+func checksInSilence(t *testing.T, binary string) {
+	cmd := exec.CommandContext(t.Context(), binary, "check", "-connect")
+	cmd.Env = []string{"UPSTREAM_URL=" + saysMoreThanAsked(t), "PUBLIC_URL=http://127.0.0.1:1", "AUTHORIZE_PATH=/authorize", "TOKEN_PATH=/token", "REDIS_URL=redis://127.0.0.1:1"}
+	var stdout, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if cmd.Run(); stderr.String() != "" || strings.Contains(stdout.String(), "canary") || !strings.Contains(stdout.String(), "\nfail  ") {
+		t.Errorf("%v: %s%s", cmd.ProcessState, &stdout, &stderr)
 	}
 }

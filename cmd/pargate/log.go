@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"pargate/config"
+	"pargate/pushstore"
 )
 
 // newLogger logs to w: JSON, or lines for people where w is a terminal.
@@ -27,6 +28,14 @@ func newLogger(cfg *config.Config, w io.Writer) *zap.Logger {
 		encoder = zapcore.NewConsoleEncoder(fields)
 	}
 	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(printable{w})), level))
+}
+
+// hushLibraries lets nothing be said on standard error that is not pargate's, until serve says where it goes: of a connection
+// that misbehaves net/http quotes what came, which may be a code, and go-redis repeats what check tells in its own words. They
+// are settings of the whole process, for main to make.
+func hushLibraries() {
+	stdlog.SetOutput(io.Discard)
+	pushstore.LogRedis(func(string) {})
 }
 
 // takeStandardLog sends what net/http says of the process's connections to log, instead of to standard error. It is a setting

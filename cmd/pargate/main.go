@@ -26,5 +26,6 @@ func main() {
 		<-signals // a second one ends the process, whatever is still in flight
 		os.Exit(exitFailure)
 	}()
+	hushLibraries()
 	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
