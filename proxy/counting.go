@@ -77,9 +77,12 @@ func (x *exchange) noteRefusal(err error) {
 }
 
 // pushOutcome is what a push that ended with err counts as.
-func pushOutcome(err error) metrics.Push {
-	if err == nil {
+func pushOutcome(r *http.Request, err error) metrics.Push {
+	switch {
+	case err == nil:
 		return metrics.PushCreated
+	case wentAway(r, err):
+		return metrics.PushAborted
 	}
 	told := asOAuth(err)
 	switch {

@@ -12,8 +12,6 @@ import (
 	"net/url"
 	"strings"
 
-	"go.uber.org/zap"
-
 	"pargate/proxy/oauth"
 )
 
@@ -127,8 +125,7 @@ func (s *Server) upstreamFailed(w http.ResponseWriter, out *http.Request, err er
 	case blamed != nil:
 		err = blamed
 	case errors.Is(err, context.Canceled) && out.Context().Err() != nil:
-		s.Log.Debug("client went away", zap.Inline(exchangeOf(out)))
-		panic(http.ErrAbortHandler)
+		s.abandon(out)
 	case isTimeout(err):
 		err = changedBy("UPSTREAM_TIMEOUT", badGateway(http.StatusGatewayTimeout, kindOf(err)))
 	default:

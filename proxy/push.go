@@ -21,7 +21,7 @@ import (
 // countedPush is push, and counts what has come of it.
 func (s *Server) countedPush(w http.ResponseWriter, r *http.Request) error {
 	err := s.push(w, r)
-	s.Metrics.Pushes.Inc(pushOutcome(err))
+	s.Metrics.Pushes.Inc(pushOutcome(r, err))
 	return err
 }
 

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,11 +19,26 @@ type handler func(http.ResponseWriter, *http.Request) error
 
 // json serves programs: errors are JSON (RFC 6749 §5.2).
 func (s *Server) json(w http.ResponseWriter, r *http.Request, h handler) {
-	if err := h(w, r); err != nil {
+	switch err := h(w, r); {
+	case wentAway(r, err):
+		s.abandon(r)
+	case err != nil:
 		s.logRefusal(r, err)
 		defer s.answerAtOnce(w, r)()
 		writeJSON(w, asOAuth(err))
 	}
+}
+
+// wentAway reports whether err means only that the client has gone away while something was asked for it: nobody has failed
+// then.
+func wentAway(r *http.Request, err error) bool {
+	return err != nil && asOAuth(err).Status > http.StatusInternalServerError && errors.Is(r.Context().Err(), context.Canceled)
+}
+
+// abandon ends a request for whose answer nobody waits.
+func (s *Server) abandon(r *http.Request) {
+	s.Log.Debug("client went away", zap.Inline(exchangeOf(r)))
+	panic(http.ErrAbortHandler)
 }
 
 // maxDiscarded is how much of a request is thrown away that comes after its answer, in bytes.
@@ -48,7 +64,10 @@ func (s *Server) answerAtOnce(w http.ResponseWriter, r *http.Request) (afterward
 
 // page serves people: errors are a page, or JSON where that is asked for.
 func (s *Server) page(w http.ResponseWriter, r *http.Request, h handler) {
-	if err := h(w, r); err != nil {
+	switch err := h(w, r); {
+	case wentAway(r, err):
+		s.abandon(r)
+	case err != nil:
 		exchangeOf(r).noteRefusal(err)
 		s.writePage(w, r, err)
 	}

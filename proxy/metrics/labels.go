@@ -75,12 +75,13 @@ const (
 	PushStoreFull                   // the memory store has no room
 	PushStoreError                  // the store could not answer
 	PushServerError                 // a mistake of the gateway's own
+	PushAborted                     // the client has gone away while something was asked for it
 )
 
 func (Push) label() string { return "outcome" }
 func (Push) values() []string {
 	return []string{"created", "invalid_request", "invalid_client", "invalid_dpop_proof", "refused_by_dry_run", "too_large", "rate_limited", "unavailable",
-		"store_full", "store_error", "server_error"}
+		"store_full", "store_error", "server_error", "aborted"}
 }
 
 // Authorize is what has come of an authorization request: one by reference, one of a flow, or one that was not pushed.
