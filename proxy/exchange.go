@@ -49,6 +49,7 @@ type exchange struct {
 	clientID string              // of its client, which is registered or was authenticated; empty: not known
 	told     string              // the error code with which the request was refused; empty: it was not
 	span     trace.Span          // nil: there are no traces
+	whole    bool                // all of the answer was written
 }
 
 // liveCookies returns the cookies of the browser's live flows, no more than it may have: a header can hold any
@@ -108,7 +109,8 @@ func (s *Server) withExchange(next http.Handler) http.Handler {
 			ctx = s.startSpan(ctx, r, x)
 			defer func() { x.endSpan(recorder.status) }()
 		}
-		next.ServeHTTP(recorder, r.WithContext(ctx))
+		next.ServeHTTP(recorder, r.WithContext(ctx)) // which panics where there is no answer, or not all of it
+		x.whole = true
 	})
 }
 
@@ -128,6 +130,9 @@ func (s *Server) logExchange(r *http.Request, x *exchange, rec *recorder, took t
 	}
 	fields := []zap.Field{zap.Inline(x), zap.String("method", clip(r.Method, 16)), zap.String("path", loggedPath(x.path)),
 		zap.Int("status", rec.status), zap.Duration("took", took), zap.Stringer("client", x.origin)}
+	if !x.whole {
+		fields = append(fields, zap.Bool("aborted", true))
+	}
 	line.Write(append(fields, pushed...)...)
 }
 

@@ -66,7 +66,7 @@ func (x *exchange) endSpan(status int) {
 	switch {
 	case x.told != "":
 		outcome = x.told
-	case status == 0:
+	case !x.whole:
 		outcome = outcomeAborted
 	}
 	attributes = append(attributes, attrOutcome.String(outcome))

@@ -2,11 +2,14 @@ package test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"go.uber.org/zap"
 
 	"pargate/proxy"
 	"pargate/pushstore"
@@ -88,5 +91,39 @@ func TestWhoGoesAwayHasMetNoFailure(t *testing.T) {
 	}
 	if n := g.Logs.FilterMessage("client went away").Len(); n != 3 {
 		t.Errorf("%d lines", n)
+	}
+}
+
+// A response whose head had gone out already shows its end nowhere else.
+func TestAResponseThatBreaksOffIsToldOf(t *testing.T) {
+	t.Parallel()
+	tracer, spans := tracing(t)
+	g := harness.Start(t, harness.Setup{
+		Options: tracer,
+		Upstream: func(r *upstream.Recorder) {
+			r.Handlers["/authorize/broken"] = func(w http.ResponseWriter, _ *http.Request) {
+				io.WriteString(w, "the beginning")
+				http.NewResponseController(w).Flush()
+				panic(http.ErrAbortHandler)
+			}
+		},
+	})
+	for path, aborted := range map[string]bool{"/authorize/broken": true, "/authorize/whole": false} {
+		spans.Reset()
+		res, err := http.Get(g.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, res.Body)
+		res.Body.Close()
+		want := map[bool]string{true: "aborted", false: "ok"}[aborted]
+		if got := attributesOf(named(t, spans, "below")); !strings.Contains(got+" ", "pargate.outcome="+want+" ") {
+			t.Errorf("%s: %s", path, got)
+		}
+		harness.WaitFor(t, "the line", func() bool { return g.Logs.FilterField(zap.String("path", path)).FilterMessage("request").Len() == 1 })
+		line := g.Logs.FilterField(zap.String("path", path)).FilterMessage("request").All()[0].ContextMap()
+		if line["status"] != int64(200) || (line["aborted"] == true) != aborted {
+			t.Errorf("%s: %v", path, line)
+		}
 	}
 }
