@@ -88,7 +88,7 @@ func TestWhatIsRiskyIsSaidAtTheStart(t *testing.T) {
 	t.Parallel()
 	logs := startAndStop(t, "TRUSTED_PROXIES=::/0")
 	for setting, text := range map[string]string{"REDIS_URL": "kept in memory", "TRUSTED_PROXIES": "trusts every address"} {
-		if !matchLines(logs, `"level":"warn".*`+text+`.*"setting":"`+setting+`"`) {
+		if !matchLines(logs, `"level":"warn".*"msg":"`+setting+` .*`+text+`.*"setting":"`+setting+`"`) {
 			t.Errorf("no warning about %s:\n%s", setting, logs)
 		}
 	}

@@ -32,7 +32,7 @@ func serve(ctx context.Context, args []string, p program) int {
 	takeStandardLog(log)
 	pushstore.LogRedis(func(message string) { log.Warn("redis client", zap.String("message", message)) })
 	for _, w := range warnings {
-		log.Warn(w.Text, zap.String("setting", w.Name))
+		log.Warn(w.String(), zap.String("setting", w.Name))
 	}
 	g, err := build(cfg, log)
 	if err != nil {
