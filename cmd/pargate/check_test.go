@@ -82,7 +82,8 @@ func TestCheckComparesTheLimitWithTheSetting(t *testing.T) {
 			"longer ones were not tried; UPSTREAM_MAX_REQUEST is 8KiB and could be raised to 64KiB"},
 		{100_000, 414, "1MiB", "ok    upstream: /authorize takes a query of at least 65536 bytes, answered 302 to /login as short ones are; " +
 			"longer ones were not tried; UPSTREAM_MAX_REQUEST is 1MiB"},
-		{0, 404, "8KiB", "warn  UPSTREAM_MAX_REQUEST could not be compared with what the authorization server takes: /authorize answers 404 to a query of any length"},
+		{0, 404, "8KiB", "warn  UPSTREAM_MAX_REQUEST could not be compared with what the authorization server takes: /authorize answers 404 to a query of any length; " +
+			"set it by what the server's documentation says"},
 	} {
 		t.Run(c.want, func(t *testing.T) {
 			t.Parallel()

@@ -16,7 +16,8 @@ func (c *checking) size(ctx context.Context, s *proxy.Server) {
 	}
 	limit, err := s.MeasureLimit(ctx)
 	if err != nil {
-		c.warn(aboutSize, "", fmt.Sprintf("UPSTREAM_MAX_REQUEST could not be compared with what the authorization server takes: %v", err), "")
+		c.warn(aboutSize, "", fmt.Sprintf("UPSTREAM_MAX_REQUEST could not be compared with what the authorization server takes: %v", err),
+			"set it by what the server's documentation says")
 		return
 	}
 	set, usable := config.Bytes(s.MaxQueryBytes), config.Bytes(limit.Usable())

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -17,7 +19,7 @@ func (c *checking) upstream(ctx context.Context, server *proxy.Server) *proxy.In
 	}
 	inspection, err := server.Inspect(ctx)
 	if err != nil {
-		c.fail(aboutUpstream, "", err.Error(), "")
+		c.fail(aboutUpstream, "", err.Error(), whatToDoAbout(err))
 		return nil
 	}
 	found := inspection.Discovery()
@@ -39,6 +41,19 @@ func (c *checking) upstream(ctx context.Context, server *proxy.Server) *proxy.In
 		c.listenerName(inspection.PublicHost())
 	}
 	return inspection
+}
+
+// whatToDoAbout says it of an authorization server that could not be asked, or has nothing that can be used.
+func whatToDoAbout(err error) string {
+	var otherName x509.HostnameError
+	var unknown x509.UnknownAuthorityError
+	switch {
+	case errors.As(err, &otherName):
+		return "put a name into UPSTREAM_URL that its certificate has"
+	case errors.As(err, &unknown):
+		return "put the authority of its certificate into UPSTREAM_CA_FILE"
+	}
+	return "see what UPSTREAM_URL leads to from this machine"
 }
 
 func (c *checking) upstreamClock(ctx context.Context, inspection *proxy.Inspection) {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -276,6 +277,24 @@ func TestCheckEndsWhateverTheServerDoes(t *testing.T) {
 	for _, name := range []findingName{aboutPost, aboutPKCE, aboutUpstreamClock, aboutSize} {
 		if !strings.Contains(got.text(name), "no answer in time") && !strings.Contains(got.text(name), "not be ") {
 			t.Errorf("%s: %s", name, stdout)
+		}
+	}
+}
+
+// A line that fails says what to do, in which setting.
+func TestCheckSaysWhatToDoAboutAServerThatItCannotAsk(t *testing.T) {
+	t.Parallel()
+	secured := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(secured.Close)
+	secured.Config.ErrorLog = log.New(io.Discard, "", 0)
+	for name, c := range map[string]struct{ url, fix string }{
+		"nobody listens":               {"http://127.0.0.1:1", "see what UPSTREAM_URL leads to from this machine"},
+		"an authority of nobody's":     {secured.URL, "put the authority of its certificate into UPSTREAM_CA_FILE"},
+		"a certificate of other names": {strings.Replace(secured.URL, "127.0.0.1", "localhost", 1), "put a name into UPSTREAM_URL that its certificate has"},
+	} {
+		got, _ := checkJSON(t, []string{"UPSTREAM_URL=" + c.url, "PUBLIC_URL=https://login.example"}, "-connect")
+		if text := got.text(aboutUpstream); !strings.HasPrefix(text, "fail ") || !strings.HasSuffix(text, "; "+c.fix+"\n") {
+			t.Errorf("%s: %s", name, text)
 		}
 	}
 }
