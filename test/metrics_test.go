@@ -1,6 +1,7 @@
 package test
 
 import (
+	"context"
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
@@ -13,7 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"pargate/proxy"
+	"pargate/proxy/metrics"
 	"pargate/pushstore"
 	"pargate/test/harness"
 	"pargate/test/upstream"
@@ -347,5 +351,24 @@ func TestTheUpstreamIsMeasured(t *testing.T) {
 	close(release)
 	for range 4 {
 		<-done
+	}
+}
+
+// silentStore does not answer when it is asked whether it is there.
+type silentStore struct{ pushstore.Store }
+
+func (silentStore) Ping(ctx context.Context) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func TestAStoreThatNeverAnswersHoldsUpNoScrape(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	metrics.New(registry).ReadStore(silentStore{}.Ping)
+	began := time.Now()
+	(&meter{registry: registry}).is(t, "pargate_store_up", 0)
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }

@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
+	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -39,7 +42,7 @@ func newTraces(cfg *config.Config, log *zap.Logger) (*traces, error) {
 	otel.SetErrorHandler(told)
 	otel.SetLogger(logr.New(told))
 	ctx := context.Background()
-	next, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(address))
+	next, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(address), otlptracehttp.WithProxy(proxyTo(address)))
 	if err != nil {
 		return nil, err
 	}
@@ -56,6 +59,20 @@ func newTraces(cfg *config.Config, log *zap.Logger) (*traces, error) {
 	return &traces{sdktrace.NewTracerProvider(sdktrace.WithBatcher(e), sdktrace.WithResource(about),
 		sdktrace.WithoutPanicRecording()), // a panic's text is for the log
 		e}, nil
+}
+
+var errRedirected = errors.New("the collector redirects to another server, which is not followed")
+
+// proxyTo returns what finds the proxy of requests to the collector, and keeps them from anybody else: the SDK follows
+// redirects, and takes its headers along, which may hold a key. A proxy is asked for ahead of every request.
+func proxyTo(address string) otlptracehttp.HTTPTransportProxyFunc {
+	collector, err := url.Parse(address)
+	return func(r *http.Request) (*url.URL, error) {
+		if err != nil || r.URL.Scheme != collector.Scheme || r.URL.Host != collector.Host {
+			return nil, errRedirected
+		}
+		return http.ProxyFromEnvironment(r)
+	}
 }
 
 // tracer returns what makes the gateway's spans; nil when there are none.

@@ -377,3 +377,20 @@ func TestTroubleWithTracesIsLoggedOnceAMinute(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+// What is in OTEL_EXPORTER_OTLP_HEADERS is for the collector alone; net/http sends all but the well-known of them along.
+func TestTracesFollowNoRedirect(t *testing.T) {
+	t.Parallel()
+	other := harness.NewCollector(t)
+	collector := httptest.NewServer(http.RedirectHandler(other.URL+"/v1/traces", http.StatusTemporaryRedirect))
+	t.Cleanup(collector.Close)
+	s, _ := logIn(t, "OTEL_EXPORTER_OTLP_ENDPOINT="+collector.URL)
+	s.stop(errInterrupt)
+	s.wait(t)
+	if n := len(other.Requests()); n > 0 {
+		t.Errorf("%d requests went elsewhere", n)
+	}
+	if !strings.Contains(s.logs.String(), "the collector redirects to another server") {
+		t.Errorf("%s", s.logs)
+	}
+}
