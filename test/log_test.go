@@ -10,6 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
 	"pargate/proxy"
 	"pargate/test/harness"
 )
@@ -145,4 +149,34 @@ func pushedInLog(t *testing.T, g *harness.Gateway) string {
 		return ""
 	}
 	return fmt.Sprint(fields["pushed"], " ", fields["client_id"])
+}
+
+func TestAPathIsLoggedUpToWhatMayBeAParameter(t *testing.T) {
+	t.Parallel()
+	g := harness.Start(t, harness.Setup{})
+	for path, want := range map[string]string{
+		"/authorize/x;code=leak8": "/authorize/x...", "/authorize/y%3Fcode%3Dleak8": "/authorize/y...", "/authorize/z%253Fleak8": "/authorize/z...",
+		"/authorize/code=leak8": "/authorize/code...", "/authorize/plain": "/authorize/plain",
+	} {
+		harness.NewBrowser(g.URL).Get(t, path)
+		harness.WaitFor(t, "the line about "+path, func() bool {
+			return g.Logs.FilterMessage("request").FilterField(zap.String("path", want)).Len() == 1
+		})
+	}
+}
+
+// There are too many of them, and they are the upstream's business.
+func TestWhatPassesThroughIsLoggedAtDebug(t *testing.T) {
+	t.Parallel()
+	g := harness.Start(t, harness.Setup{})
+	for path, want := range map[string]zapcore.Level{"/page": zap.DebugLevel, "/token": zap.DebugLevel, "/authorize/page": zap.InfoLevel} {
+		harness.NewBrowser(g.URL).Get(t, path)
+		line := func() *observer.ObservedLogs {
+			return g.Logs.FilterMessage("request").FilterField(zap.String("path", path))
+		}
+		harness.WaitFor(t, "the line about "+path, func() bool { return line().Len() == 1 })
+		if got := line().All()[0].Level; got != want {
+			t.Errorf("%s: at %v", path, got)
+		}
+	}
 }

@@ -206,3 +206,40 @@ func (brokenCollector) Describe(chan<- *prometheus.Desc) {}
 func (brokenCollector) Collect(to chan<- prometheus.Metric) {
 	to <- prometheus.NewInvalidMetric(prometheus.NewDesc("broken", "broken", nil, nil), io.ErrUnexpectedEOF)
 }
+
+// heldCollector holds up whoever reads it.
+type heldCollector struct{ asked, release chan struct{} }
+
+func (heldCollector) Describe(chan<- *prometheus.Desc) {}
+
+func (h heldCollector) Collect(chan<- prometheus.Metric) {
+	h.asked <- struct{}{}
+	<-h.release
+}
+
+func TestFewScrapeAtOnce(t *testing.T) {
+	t.Parallel()
+	registry, _ := newMetrics()
+	held := heldCollector{make(chan struct{}), make(chan struct{})}
+	handler := metricsHandler(registry, zap.NewNop())
+	registry.MustRegister(held)
+	statuses := make(chan int, maxScrapes)
+	scrape := func() int {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+		return w.Code
+	}
+	for range maxScrapes {
+		go func() { statuses <- scrape() }()
+		<-held.asked
+	}
+	if status := scrape(); status != http.StatusServiceUnavailable {
+		t.Errorf("one more: %d", status)
+	}
+	close(held.release)
+	for range maxScrapes {
+		if status := <-statuses; status != http.StatusOK {
+			t.Errorf("%d", status)
+		}
+	}
+}
