@@ -168,6 +168,7 @@ func TestCheckSaysWhetherPKCEIsEnforced(t *testing.T) {
 func TestCheckFollowsThePublicName(t *testing.T) {
 	t.Parallel()
 	clients := "CLIENTS_FILE=" + writeFile(t, "[]")
+	one := "CLIENTS_FILE=" + writeFile(t, `[{"client_id": "web", "client_secret": "s", "require_pushed_authorization_requests": true}]`)
 	for name, c := range map[string]struct {
 		gateway bool             // one serves at the public name
 		page    http.HandlerFunc // does; nil: the authorization server
@@ -180,6 +181,7 @@ func TestCheckFollowsThePublicName(t *testing.T) {
 		"the server itself":                           {level: "warn", want: "leads past the gateway"},
 		"the server, and metadata that is left alone": {set: []string{"METADATA_PATCH=false"}, level: "warn", want: "leads past the gateway"},
 		"the server, and requests must be pushed":     {set: []string{"PAR_REQUIRED=true"}, level: "fail", want: "although requests must be pushed"},
+		"the server, and one client must push":        {set: []string{one}, level: "fail", want: "although requests must be pushed"},
 		"another site":                                {page: func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") }, level: "warn", want: "leads neither to a gateway nor"},
 		"another issuer":                              {page: func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"issuer":"https://other.example"}`) }, level: "warn", want: "that of another issuer"},
 		"a site that moves on":                        {page: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) }, level: "warn", want: "leads neither to a gateway nor"},
@@ -201,7 +203,7 @@ func TestCheckFollowsThePublicName(t *testing.T) {
 				public = site.URL
 			}
 			up.SetIssuer(public)
-			got, stdout := checkJSON(t, append(c.set, "UPSTREAM_URL="+up.URL, "PUBLIC_URL="+public, "CLIENT_AUTH=file", clients), "-connect")
+			got, stdout := checkJSON(t, append([]string{"UPSTREAM_URL=" + up.URL, "PUBLIC_URL=" + public, "CLIENT_AUTH=file", clients}, c.set...), "-connect")
 			if got.level(aboutPublicName) != c.level || !strings.Contains(got.text(aboutPublicName), c.want) {
 				t.Errorf("%s", stdout)
 			}
