@@ -84,6 +84,7 @@ func (s *Server) withExchange(next http.Handler) http.Handler {
 		x := &exchange{endpoints: s.upstream.known(), path: rawPath(r), rawQuery: r.URL.RawQuery, origin: s.proxies.locate(r), place: unknownPlace, bodyless: !hasBody(r),
 			outcome: metrics.NoAuthorization}
 		x.id = requestID(r, x.origin.trusted)
+		s.tellOfProxy(r, x)
 		if x.endpoints != nil {
 			x.place = x.endpoints.places.classify(x.path)
 			x.jar = s.cookieJarOf(x.endpoints)
@@ -111,6 +112,18 @@ func (s *Server) withExchange(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(recorder, r.WithContext(ctx)) // which panics where there is no answer, or not all of it
 		x.whole = true
+	})
+}
+
+// tellOfProxy says once that a proxy seems to stand in front which is not named: to the gateway all that comes through it is
+// from one client, and the upstream sees its address for everybody's.
+func (s *Server) tellOfProxy(r *http.Request, x *exchange) {
+	if len(s.TrustedProxies) > 0 || s.TrustSockets || r.Header["X-Forwarded-For"] == nil {
+		return
+	}
+	s.toldOfProxy.Do(func() {
+		s.Log.Warn("requests come with X-Forwarded-For, and nobody is believed about that; if a proxy stands in front, name it",
+			zap.String("setting", "TRUSTED_PROXIES"), zap.Stringer("from", x.origin))
 	})
 }
 

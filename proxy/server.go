@@ -87,6 +87,8 @@ type Server struct {
 	admission  Shares
 	vocabulary *rewrite.Vocabulary
 	hop        string // names this process, for hopHeader
+
+	toldOfProxy sync.Once
 }
 
 // New returns a gateway. It opens no connection.

@@ -243,3 +243,26 @@ func TestARequestWithoutHostHasThePublicOne(t *testing.T) {
 		t.Errorf("Host: %q", got)
 	}
 }
+
+// Who has forgotten to name the proxy in front is told so, once.
+func TestAProxyThatIsNotNamedIsToldOfOnce(t *testing.T) {
+	t.Parallel()
+	for _, named := range []bool{false, true} {
+		g := harness.Start(t, harness.Setup{Options: func(o *proxy.Options) {
+			if named {
+				o.TrustedProxies = append(o.TrustedProxies, loopback)
+			}
+		}})
+		told := func() int { return g.Logs.FilterMessageSnippet("X-Forwarded-For").Len() }
+		b := harness.NewBrowser(g.URL)
+		if b.Get(t, "/page"); told() != 0 {
+			t.Error("told of a proxy that is not there")
+		}
+		for range 3 {
+			b.Get(t, "/page", setHeader("X-Forwarded-For", "198.51.100.7"))
+		}
+		if got := told(); got != map[bool]int{false: 1, true: 0}[named] {
+			t.Errorf("named %v: told %d times", named, got)
+		}
+	}
+}
