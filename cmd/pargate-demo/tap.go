@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"slices"
 	"sync"
@@ -34,8 +35,11 @@ func (x exchange) location() *url.URL {
 	return to
 }
 
-// tap keeps what passes by, in order.
+// tap keeps what passes by, in order, and hands it to the film.
 type tap struct {
+	film *film // nil: there is none
+	at   lane  // who sends or receives here
+
 	mu   sync.Mutex
 	seen []exchange
 }
@@ -78,6 +82,12 @@ func (t *tap) inFrontOf(next http.RoundTripper) http.RoundTripper {
 		if r.Body != nil {
 			sent.Body = io.NopCloser(bytes.NewReader(body))
 		}
+		x := exchange{method: sent.Method, url: sent.URL, target: sent.URL.RequestURI(), header: sent.Header.Clone(), body: body}
+		var from string // the connection's own address
+		sent = sent.WithContext(httptrace.WithClientTrace(sent.Context(), &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
+			from = c.Conn.LocalAddr().String()
+			t.film.announce(from, t.at, x)
+		}}))
 		response, err := next.RoundTrip(sent)
 		if err != nil {
 			return nil, err
@@ -87,10 +97,9 @@ func (t *tap) inFrontOf(next http.RoundTripper) http.RoundTripper {
 			return nil, err
 		}
 		response.Body = io.NopCloser(bytes.NewReader(answer))
-		t.add(exchange{
-			method: sent.Method, url: sent.URL, target: sent.URL.RequestURI(), header: sent.Header.Clone(), body: body,
-			status: response.StatusCode, answerHeader: response.Header.Clone(), answer: answer,
-		})
+		x.status, x.answerHeader, x.answer = response.StatusCode, response.Header.Clone(), answer
+		t.add(x)
+		t.film.received(from, t.at, x)
 		return response, nil
 	})
 }
@@ -110,6 +119,7 @@ func (t *tap) around(next http.Handler) http.Handler {
 		}
 		x := exchange{method: r.Method, target: r.RequestURI, header: r.Header.Clone(), body: body}
 		x.url = &url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
+		arrival := t.film.arrived(r.RemoteAddr, t.at, x)
 		inner := r.Clone(r.Context())
 		inner.Body = io.NopCloser(bytes.NewReader(body))
 
@@ -117,6 +127,7 @@ func (t *tap) around(next http.Handler) http.Handler {
 		next.ServeHTTP(kept, inner)
 		x.status, x.answerHeader, x.answer = max(kept.status, http.StatusOK), kept.header, kept.body.Bytes()
 		t.add(x)
+		t.film.answered(arrival, x)
 
 		for name, values := range kept.header {
 			w.Header()[name] = values

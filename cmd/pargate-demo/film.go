@@ -1,0 +1,243 @@
+package main
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// maxEvents bounds a film: a sign-in has about sixty arrows.
+const maxEvents = 400
+
+// film is what the taps of one stage have seen, in order. A request is an event when it has arrived, and its response is
+// one when it leaves. A nil film keeps nothing.
+//
+//	tap of who sends ──announce──▶ film ◀──arrived, answered── tap of who receives
+//	                 ──received──▶
+//
+// The two taps of one exchange find each other by the address of the connection, which both ends know. A person's own
+// browser has no tap: its requests are drawn as they have arrived.
+type film struct {
+	callback string // the client's redirect_uri; set before anything happens
+	whole    bool   // it does not end with the sign-in
+
+	mu        sync.Mutex
+	events    []event
+	version   int
+	step      int                // where the story is; zero: it has not begun
+	announced map[string]sending // by the connection's address at the sender
+	answers   map[string]int     // the event of a response, by the same
+	changed   chan struct{}      // closed when something changes
+	signedIn  bool               // the client has said how it ended
+	ended     bool               // nothing is added any more
+	end       chan struct{}      // closed with it
+	pushed    side               // what the client has pushed, for later steps; zero: nothing yet
+	address   side               // the browser's address bar on its way in
+}
+
+// sending is a request that is about to be sent.
+type sending struct {
+	who  lane
+	what exchange
+}
+
+func newFilm(callback string) *film {
+	return &film{callback: callback, announced: map[string]sending{}, answers: map[string]int{}, changed: make(chan struct{}), end: make(chan struct{})}
+}
+
+// announce is told of a request when its connection is known, and nothing of it has been sent.
+func (f *film) announce(address string, who lane, x exchange) {
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.announced[address] = sending{who, x}
+}
+
+// arrival is a request that a tap has seen arrive; its response belongs to it.
+type arrival struct {
+	address  string
+	from, to lane
+	push     bool
+}
+
+// arrived adds a request. Who has not announced it is pargate, where it says so as pargate does, else a person's browser.
+func (f *film) arrived(address string, to lane, x exchange) arrival {
+	a := arrival{address: address, from: atBrowser, to: to}
+	if f == nil {
+		return a
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	e := event{seen: x, Title: requestTitle(x)}
+	sent, known := f.announced[address]
+	delete(f.announced, address)
+	switch {
+	case known:
+		a.from = sent.who
+		e.Sides = append(e.Sides, requestSide("What the "+a.from.String()+" sent", sent.what))
+	case to == atServer && x.header.Get("X-Forwarded-Host") != "":
+		a.from = atGateway
+	}
+	e.From, e.To = a.from, to
+	received := requestSide("What the "+to.String()+" received", x)
+	e.Sides, e.Bytes = append(e.Sides, received), received.Bytes
+	a.push = a.from == atClient && x.method == http.MethodPost && !isTokenRequest(x)
+	e.Step = f.place(e)
+	switch {
+	case a.push:
+		f.pushed = received
+		f.pushed.Title = "What the client had pushed"
+	case a.from == atBrowser && e.Step == 4 && f.address.Title == "":
+		f.address = side{Title: "What was in the browser's address bar", First: x.url.String(), Params: received.Params, Bytes: x.bytesOfURL()}
+	case e.Step == 6 && f.pushed.Title != "":
+		e.Sides = append([]side{f.pushed, f.address}, e.Sides...)
+	}
+	f.add(e)
+	return a
+}
+
+// answered adds the response to a request that has arrived.
+func (f *film) answered(a arrival, x exchange) {
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := answerSide("What the "+a.to.String()+" sent", x)
+	e := event{From: a.to, To: a.from, Title: answerTitle(x), Bytes: s.Bytes, Sides: []side{s}, seen: x, answer: true}
+	if a.push {
+		e.Step = 3
+	} else {
+		e.Step = f.place(e)
+	}
+	if f.add(e) {
+		f.answers[a.address] = len(f.events) - 1
+	}
+	if f.signedIn && !f.whole && !f.ended && a.to == atClient && a.from == atBrowser {
+		f.ended = true
+		close(f.end)
+	}
+}
+
+// received is told of a response by who has read it.
+func (f *film) received(address string, who lane, x exchange) {
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	i, known := f.answers[address]
+	delete(f.answers, address)
+	if !known {
+		return
+	}
+	f.version++
+	f.events[i].version = f.version
+	f.events[i].Sides = append(slices.Clip(f.events[i].Sides), answerSide("What the "+who.String()+" received", x))
+	f.notify()
+}
+
+// kept adds what pargate has asked of its store, and what it was told.
+func (f *film) kept(step int, title string, given, told side) {
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	e := event{From: atGateway, To: atStore, Title: title, Bytes: given.Bytes, Sides: []side{given, told}}
+	if step == 5 && f.step == 4 {
+		f.step = 5
+	}
+	if e.Step = step; f.step > step {
+		e.Step = f.step
+	}
+	f.add(e)
+}
+
+// hasSignedIn is told by the client that it is done.
+func (f *film) hasSignedIn() {
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.signedIn = true
+}
+
+// add reports whether there was room. It must be called with the lock held, as everything below.
+func (f *film) add(e event) bool {
+	if f.ended || len(f.events) == maxEvents {
+		return false
+	}
+	f.version++
+	e.ID, e.version = len(f.events)+1, f.version
+	f.events = append(f.events, e)
+	f.notify()
+	return true
+}
+
+func (f *film) notify() {
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// since returns what has been added or changed after a version, the version that it is now, and a channel that is closed when
+// there is more.
+func (f *film) since(version int) (events []event, now int, more <-chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, e := range f.events {
+		if e.version > version {
+			events = append(events, e)
+		}
+	}
+	return events, f.version, f.changed
+}
+
+// all returns every event.
+func (f *film) all() []event {
+	events, _, _ := f.since(0)
+	return events
+}
+
+// hasBegun reports whether somebody has begun to sign in.
+func (f *film) hasBegun() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.step > 0
+}
+
+// place returns the step of an arrow, and moves the story on. It goes by what is on the wire alone.
+func (f *film) place(e event) int {
+	x := e.seen
+	between := func(a, b lane) bool { return e.From == a && e.To == b }
+	toServer := e.To == atGateway || e.To == atServer
+	switch {
+	case strings.HasPrefix(x.url.Path, "/.well-known/") || x.header.Get("Sec-Fetch-Dest") == "image":
+		return 0
+	case f.step == 0 && between(atBrowser, atClient):
+		f.step = 1
+	case f.step == 0:
+		return 0
+	case e.answer && between(atClient, atBrowser) && x.location() != nil && f.step < 4:
+		f.step = 4
+	case !e.answer && e.From == atClient && isTokenRequest(x):
+		f.step = 10
+	case e.answer && x.location() != nil && strings.HasPrefix(x.location().String(), f.callback) && f.step < 9:
+		f.step = 9
+	case e.answer && e.From == atServer && f.step == 6:
+		f.step = 7
+	case !e.answer && e.From == atBrowser && x.method == http.MethodPost && f.step == 7:
+		f.step = 8
+	case !e.answer && e.To == atServer && f.step < 6 && (f.step == 5 || f.step == 4 && e.From == atBrowser):
+		f.step = 6
+	case !e.answer && e.From == atClient && toServer && x.method == http.MethodPost:
+		return 1
+	}
+	return f.step
+}
+
+func isTokenRequest(x exchange) bool { return strings.Contains(string(x.body), "grant_type=") }
