@@ -25,6 +25,14 @@ func (l lane) String() string {
 	return [...]string{"client", "browser", "pargate", "store", "server"}[l]
 }
 
+// said is the lane in a sentence.
+func (l lane) said() string {
+	if l == atGateway {
+		return "pargate"
+	}
+	return "the " + l.String()
+}
+
 // event is one arrow: a request or a response that a tap has seen, or what pargate asked of its store.
 type event struct {
 	ID       int // from 1, in the order of time

@@ -77,12 +77,12 @@ func (f *film) arrived(address string, to lane, x exchange) arrival {
 	switch {
 	case known:
 		a.from = sent.who
-		e.Sides = append(e.Sides, requestSide("What the "+a.from.String()+" sent", sent.what))
+		e.Sides = append(e.Sides, requestSide("What "+a.from.said()+" sent", sent.what))
 	case to == atServer && x.header.Get("X-Forwarded-Host") != "":
 		a.from = atGateway
 	}
 	e.From, e.To = a.from, to
-	received := requestSide("What the "+to.String()+" received", x)
+	received := requestSide("What "+to.said()+" received", x)
 	e.Sides, e.Bytes = append(e.Sides, received), received.Bytes
 	a.push = a.from == atClient && x.method == http.MethodPost && !isTokenRequest(x)
 	e.Step = f.place(e)
@@ -106,7 +106,7 @@ func (f *film) answered(a arrival, x exchange) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s := answerSide("What the "+a.to.String()+" sent", x)
+	s := answerSide("What "+a.to.said()+" sent", x)
 	e := event{From: a.to, To: a.from, Title: answerTitle(x), Bytes: s.Bytes, Sides: []side{s}, seen: x, answer: true}
 	if a.push {
 		e.Step = 3
@@ -136,7 +136,7 @@ func (f *film) received(address string, who lane, x exchange) {
 	}
 	f.version++
 	f.events[i].version = f.version
-	f.events[i].Sides = append(slices.Clip(f.events[i].Sides), answerSide("What the "+who.String()+" received", x))
+	f.events[i].Sides = append(slices.Clip(f.events[i].Sides), answerSide("What "+who.said()+" received", x))
 	f.notify()
 }
 

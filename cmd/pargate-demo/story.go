@@ -66,7 +66,7 @@ func tell(ctx context.Context, d *demo, out io.Writer) error {
 	defer transport.CloseIdleConnections()
 	s := &story{
 		report: &report{out: out}, demo: d, transport: transport, operator: &http.Client{Transport: transport},
-		browser: newBrowser(transport, d.clientSite.String()+callbackPath), issuer: d.gatewaySite.String(),
+		browser: newBrowser(transport, d), issuer: d.gatewaySite.String(),
 	}
 	began := time.Now()
 	var err error

@@ -7,7 +7,9 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"slices"
+	"strconv"
 	"sync"
+	"time"
 )
 
 // exchange is one request and its response, as a tap saw them.
@@ -82,7 +84,13 @@ func (t *tap) inFrontOf(next http.RoundTripper) http.RoundTripper {
 		if r.Body != nil {
 			sent.Body = io.NopCloser(bytes.NewReader(body))
 		}
+		if sent.Header.Get("User-Agent") == "" {
+			sent.Header.Set("User-Agent", "pargate-demo")
+		}
 		x := exchange{method: sent.Method, url: sent.URL, target: sent.URL.RequestURI(), header: sent.Header.Clone(), body: body}
+		if len(body) > 0 || sent.Method == http.MethodPost {
+			x.header.Set("Content-Length", strconv.Itoa(len(body))) // the transport adds it
+		}
 		var from string // the connection's own address
 		sent = sent.WithContext(httptrace.WithClientTrace(sent.Context(), &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
 			from = c.Conn.LocalAddr().String()
@@ -125,6 +133,7 @@ func (t *tap) around(next http.Handler) http.Handler {
 
 		kept := &keptResponse{header: http.Header{}}
 		next.ServeHTTP(kept, inner)
+		kept.complete(r.Method)
 		x.status, x.answerHeader, x.answer = max(kept.status, http.StatusOK), kept.header, kept.body.Bytes()
 		t.add(x)
 		t.film.answered(arrival, x)
@@ -155,6 +164,21 @@ func (k *keptResponse) WriteHeader(status int) {
 func (k *keptResponse) Write(p []byte) (int, error) {
 	k.WriteHeader(http.StatusOK)
 	return k.body.Write(p)
+}
+
+// complete adds what net/http would add later, so that it is seen.
+func (k *keptResponse) complete(method string) {
+	status := max(k.status, http.StatusOK)
+	if _, set := k.header["Date"]; !set {
+		k.header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	}
+	if method == http.MethodHead || status == http.StatusNoContent || status == http.StatusNotModified {
+		return
+	}
+	if _, set := k.header["Content-Type"]; !set && k.body.Len() > 0 {
+		k.header.Set("Content-Type", http.DetectContentType(k.body.Bytes()))
+	}
+	k.header.Set("Content-Length", strconv.Itoa(k.body.Len()))
 }
 
 func drain(body io.ReadCloser) ([]byte, error) {
