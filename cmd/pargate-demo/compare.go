@@ -57,7 +57,7 @@ func (t *take) compare(ctx context.Context) (*comparison, error) {
 	if with.names() != without.names() {
 		return nil, fmt.Errorf("the two requests differ: %s, and %s", with.names(), without.names())
 	}
-	c.Names = sightings(with, with.lines())
+	c.Names = strings.Join(with.lookedFor(), ", ")
 	for _, e := range t.film.all() {
 		if e.Step == 1 && e.From == atClient {
 			c.Pushed = len(e.seen.body)

@@ -41,6 +41,8 @@ type event struct {
 	Title    string
 	Bytes    int // as the one saw it who received it
 	Sides    []side
+	Inside   string // names of the request's values that are in it, during the login; empty: none
+	TakenOut string // those that the server's answer had, and what pargate made of it has not
 
 	version int      // of the film, when it was changed last
 	seen    exchange // what the tap had; of a request without its response
@@ -66,6 +68,9 @@ type line struct {
 // maxText is how much of a body, or of one value, is kept for the picture.
 const maxText = 8 << 10
 
+// maxFirst is how much of a request line is: what its query holds stands below it.
+const maxFirst = 400
+
 // told are the header fields that say something of the story. Those that only say how bytes travel are counted, and not shown.
 var told = []string{"Host", "Authorization", "Content-Type", "Cookie", "Referer", "Origin", "Location", "Set-Cookie", "Cache-Control", "Referrer-Policy"}
 
@@ -74,8 +79,9 @@ var secretFields = []string{"Authorization", "Cookie", "Set-Cookie", "password",
 
 // requestSide is a request as one side has it.
 func requestSide(title string, x exchange) side {
-	s := side{Title: title, First: x.method + " " + x.target, Lines: headLines(x.header, x.url.Host)}
-	s.Bytes = len(s.First) + len(" HTTP/1.1\r\n") + len("Host: \r\n") + len(x.url.Host) + len(headerText(x.header)) + len("\r\n") + len(x.body)
+	first := x.method + " " + x.target
+	s := side{Title: title, First: cutTo(maxFirst, first), Lines: headLines(x.header, x.url.Host)}
+	s.Bytes = len(first) + len(" HTTP/1.1\r\n") + len("Host: \r\n") + len(x.url.Host) + len(headerText(x.header)) + len("\r\n") + len(x.body)
 	s.Params = paramLines(x.url.RawQuery)
 	if x.form() {
 		s.Params = append(s.Params, paramLines(string(x.body))...)
@@ -120,12 +126,14 @@ func paramLines(encoded string) (all []line) {
 	return all
 }
 
-func cut(text string) string {
+func cut(text string) string { return cutTo(maxText, text) }
+
+func cutTo(n int, text string) string {
 	text = strings.ToValidUTF8(text, "\ufffd")
-	if len(text) <= maxText {
+	if len(text) <= n {
 		return text
 	}
-	return strings.ToValidUTF8(text[:maxText], "") + fmt.Sprintf("… (%d bytes in all)", len(text))
+	return strings.ToValidUTF8(text[:n], "") + fmt.Sprintf("… (%d bytes in all)", len(text))
 }
 
 // form reports whether the body of the request is a form.

@@ -34,6 +34,8 @@ type film struct {
 	end       chan struct{}      // closed with it
 	pushed    side               // what the client has pushed, for later steps; zero: nothing yet
 	address   side               // the browser's address bar on its way in
+	request   params             // what the server was asked; nil: nothing yet
+	leaked    string             // what of it was in the server's last answer
 }
 
 // sending is a request that is about to be sent.
@@ -95,6 +97,10 @@ func (f *film) arrived(address string, to lane, x exchange) arrival {
 	case e.Step == 6 && f.pushed.Title != "":
 		e.Sides = append([]side{f.pushed, f.address}, e.Sides...)
 	}
+	if e.Step == 6 && to == atServer && f.request == nil {
+		f.request, _ = parse(x.url.RawQuery)
+	}
+	f.look(&e)
 	f.add(e)
 	return a
 }
@@ -113,6 +119,7 @@ func (f *film) answered(a arrival, x exchange) {
 	} else {
 		e.Step = f.place(e)
 	}
+	f.look(&e)
 	if f.add(e) {
 		f.answers[a.address] = len(f.events) - 1
 	}
@@ -138,6 +145,36 @@ func (f *film) received(address string, who lane, x exchange) {
 	f.events[i].version = f.version
 	f.events[i].Sides = append(slices.Clip(f.events[i].Sides), answerSide("What "+who.said()+" received", x))
 	f.notify()
+}
+
+// look looks for the request's values in what goes to and fro during the login.
+func (f *film) look(e *event) {
+	if e.Step != 7 && e.Step != 8 || f.request == nil {
+		return
+	}
+	x := e.seen
+	if !e.answer {
+		e.Inside = sightings(f.request, x.target, string(x.body), x.header.Get("Referer"))
+		return
+	}
+	e.Inside = sightings(f.request, headerText(x.answerHeader), string(x.answer))
+	switch {
+	case e.From == atServer:
+		f.leaked = e.Inside
+	case e.From == atGateway && f.leaked != "":
+		e.TakenOut, f.leaked = missing(f.leaked, e.Inside), ""
+	}
+}
+
+// missing are the names of one list that another has not.
+func missing(from, list string) string {
+	var names []string
+	for name := range strings.SplitSeq(from, ", ") {
+		if !strings.Contains(", "+list+", ", ", "+name+", ") {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // kept adds what pargate has asked of its store, and what it was told.
@@ -167,7 +204,7 @@ func (f *film) hasSignedIn() {
 	f.signedIn = true
 }
 
-// add reports whether there was room. It must be called with the lock held, as everything below.
+// add reports whether there was room. Like look, it must be called with the lock held, as everything below.
 func (f *film) add(e event) bool {
 	if f.ended || len(f.events) == maxEvents {
 		return false

@@ -272,3 +272,6 @@ func (e event) Class() string {
 	}
 	return fmt.Sprintf("a%d b%d n%d %s", from, to, to-from+1, head)
 }
+
+// AtBrowser reports whether the browser has sent or received it.
+func (e event) AtBrowser() bool { return e.From == atBrowser || e.To == atBrowser }

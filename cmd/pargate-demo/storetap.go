@@ -17,8 +17,8 @@ type tappedStore struct {
 
 func (s tappedStore) Put(ctx context.Context, p pushstore.Party, r pushstore.Request, window time.Duration) (pushstore.Reference, error) {
 	ref, err := s.Store.Put(ctx, p, r, window)
-	given := side{Title: "What pargate gave to the store", First: fmt.Sprintf("keep for %s, for the client %s", window, p.ClientID), Params: paramLines(r.Query), Bytes: len(r.Query)}
-	s.film.kept(2, fmt.Sprintf("keep the request for %s", window), given, outcomeSide("a new reference: "+string(ref), err))
+	given := side{Title: "What pargate gave to the store", First: fmt.Sprintf("keep for %.0f s, for the client %s", window.Seconds(), p.ClientID), Params: paramLines(r.Query), Bytes: len(r.Query)}
+	s.film.kept(2, fmt.Sprintf("keep the request for %.0f s", window.Seconds()), given, outcomeSide("a new reference: "+string(ref), err))
 	return ref, err
 }
 

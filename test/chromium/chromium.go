@@ -40,7 +40,7 @@ func program(t *testing.T) string {
 // Patience is how long one step may take, on a machine that has much else to do.
 const Patience = 20 * time.Second
 
-// Tab is the one tab of a Chromium.
+// Tab is a tab of a Chromium.
 type Tab struct {
 	Ctx context.Context // of chromedp
 	own string          // the User-Agent
@@ -81,6 +81,19 @@ func OpenTab(t *testing.T) *Tab {
 	Call(t, b, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}) // no window has it
 	b.own = Eval[string](t, b, "navigator.userAgent")
 	return b
+}
+
+// NewTab opens another tab of the same Chromium, which ends with it.
+func (b *Tab) NewTab(t *testing.T) *Tab {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(b.Ctx)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatal(err)
+	}
+	n := &Tab{Ctx: ctx, own: b.own}
+	Call(t, n, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
+	return n
 }
 
 // inUse reports whether a process names the folder in its command line, as far as the system tells.
