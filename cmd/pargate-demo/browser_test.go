@@ -1,8 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -238,6 +244,53 @@ func wantLists(t *testing.T, b *chromium.Tab) {
 	if loose := chromium.Eval[int](t, b, `[...document.querySelectorAll(".arrow")].filter(e => !e.closest("li")).length`); loose > 0 {
 		t.Errorf("%d arrows are no list items", loose)
 	}
+}
+
+// The README's picture is what a Chromium shows: PARGATE_SCREENSHOTS=docs makes it again.
+func TestTheReadmesPicture(t *testing.T) {
+	folder := os.Getenv("PARGATE_SCREENSHOTS")
+	p, v := startPicture(t, setup{})
+	page := v.post(t, "/runs", "request=big&server=express")
+	b := chromium.OpenTab(t)
+	b.Resize(t, 1000, 900)
+	b.Load(t, p.site.String()+page.at)
+	click(t, b, ".buttons form button", signedInYet+" && "+allSteps)
+	// The steps in which the request is on its way.
+	b.Script(t, `for (const e of document.querySelectorAll("section.start, #picture, #picture + p, .steps > li:nth-child(n+8), .beside, main > h1, main > p, [aria-labelledby=break]")) e.remove()`)
+	b.Resize(t, 1000, int64(chromium.Eval[float64](t, b, "document.documentElement.scrollHeight")))
+	picture := packed(t, chromium.Run(t, b, chromedp.CaptureScreenshot()))
+	if size := len(picture); size > 300_000 || size < 20_000 {
+		t.Errorf("it has %d bytes, want less than 300 KB", size)
+	}
+	if folder == "" {
+		return
+	}
+	if err := os.WriteFile(filepath.Join(folder, "par-happens.png"), picture, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// packed makes a screenshot small: with the 256 colours that it has most of.
+func packed(t *testing.T, screenshot []byte) []byte {
+	t.Helper()
+	seen, err := png.Decode(bytes.NewReader(screenshot))
+	if err != nil {
+		t.Fatal(err)
+	}
+	area, count := seen.Bounds(), map[color.Color]int{}
+	for y := area.Min.Y; y < area.Max.Y; y++ {
+		for x := area.Min.X; x < area.Max.X; x++ {
+			count[seen.At(x, y)]++
+		}
+	}
+	colours := slices.SortedFunc(maps.Keys(count), func(a, b color.Color) int { return count[b] - count[a] })
+	few := image.NewPaletted(area, colours[:min(len(colours), 256)])
+	draw.Draw(few, area, seen, area.Min, draw.Src)
+	var b bytes.Buffer
+	if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&b, few); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }
 
 // takePictures writes what is seen, where somebody asks for it.

@@ -184,7 +184,7 @@ func (f *film) kept(step int, title string, given, told side) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	e := event{From: atGateway, To: atStore, Title: title, Bytes: given.Bytes, Sides: []side{given, told}}
+	e := event{From: atGateway, To: atStore, Title: title, Bytes: given.Bytes + told.Bytes, Sides: []side{given, told}}
 	if step == 5 && f.step == 4 {
 		f.step = 5
 	}

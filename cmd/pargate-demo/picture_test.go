@@ -82,7 +82,7 @@ func startPicture(t *testing.T, s setup) (*picture, *visitor) {
 // At every server that can be chosen, with every request, the stand-in signs in, every step has an arrow, and the comparison is
 // there: the stream ends with it.
 func TestEveryChoiceIsDrawn(t *testing.T) {
-	_, v := startPicture(t, setup{})
+	p, v := startPicture(t, setup{})
 	for _, server := range serverKinds {
 		for _, request := range requestKinds {
 			t.Run(server.Key+" "+string(request.Key), func(t *testing.T) {
@@ -105,6 +105,16 @@ func TestEveryChoiceIsDrawn(t *testing.T) {
 				if !strings.Contains(drawn.text, "without PAR</th>") {
 					_, text, _ := strings.Cut(drawn.text, `id="summary"`)
 					t.Fatalf("no comparison: %.300s", text)
+				}
+				c, _ := p.takes[len(p.takes)-1].outcome()
+				if c.Without.InHistory != c.Names || c.Without.Parameters < 7 || c.With.Parameters != 2 || c.With.InReferer != "" {
+					t.Errorf("%+v", c)
+				}
+				if hidden, hides := c.With.InHistory == "", server.Key != "hydra"; hidden != hides { // and the page says so
+					t.Errorf("in the history of the browser: %s", c.With.InHistory)
+				}
+				if says := strings.Contains(drawn.text, "Not hidden in front of this server"); says != (server.Key == "hydra") {
+					t.Errorf("the page says %t that something is not hidden", says)
 				}
 			})
 		}
