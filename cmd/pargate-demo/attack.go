@@ -89,6 +89,7 @@ func (a *attack) try(ctx context.Context, s setup) *result {
 	}
 	for _, e := range d.film.all() {
 		if e.ID > t.mark && len(t.Events) < maxEvents {
+			e.Of = a.Key
 			t.Events = append(t.Events, e)
 		}
 	}

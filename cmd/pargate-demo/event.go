@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"slices"
@@ -41,6 +42,7 @@ type event struct {
 	Title    string
 	Bytes    int // as the one saw it who received it
 	Sides    []side
+	Of       string // the attack that it belongs to; empty: none
 	Inside   string // names of the request's values that are in it, during the login; empty: none
 	TakenOut string // those that the server's answer had, and what pargate made of it has not
 
@@ -56,6 +58,7 @@ type side struct {
 	Lines  []line // header fields
 	Params []line // of the query or the form, decoded, in their order
 	Body   string // when it is no form
+	Secret bool   // the body holds some
 	Bytes  int    // of all of it
 }
 
@@ -95,8 +98,12 @@ func requestSide(title string, x exchange) side {
 func answerSide(title string, x exchange) side {
 	s := side{Title: title, First: fmt.Sprint(x.status, " ", http.StatusText(x.status)), Lines: headLines(x.answerHeader, ""), Body: cut(string(x.answer))}
 	s.Bytes = len("HTTP/1.1 \r\n") + len(s.First) + len(headerText(x.answerHeader)) + len("\r\n") + len(x.answer)
+	s.Secret = bytes.Contains(x.answer, []byte(`"access_token"`))
 	if to := x.location(); to != nil {
 		s.Params = paramLines(to.RawQuery)
+		for i := range s.Lines {
+			s.Lines[i].Secret = s.Lines[i].Secret || s.Lines[i].Name == "Location" && to.Query().Has("code")
+		}
 	}
 	return s
 }

@@ -70,7 +70,7 @@ func (p *picture) close() {
 	p.site.close()
 	p.work.Wait()
 	for _, t := range p.takes {
-		t.demo.close()
+		t.close()
 	}
 }
 
@@ -142,9 +142,9 @@ func (p *picture) begin(w http.ResponseWriter, r *http.Request) {
 	}
 	p.mu.Unlock()
 	if oldest != nil {
-		oldest.demo.close()
+		oldest.close()
 	}
-	p.work.Go(func() { t.watch(p.ctx) })
+	p.work.Go(t.watch)
 	http.Redirect(w, r, "/runs/"+t.ID, http.StatusSeeOther)
 }
 
@@ -198,7 +198,7 @@ func (p *picture) stream(w http.ResponseWriter, r *http.Request, t *take) {
 	for {
 		events, now, more := t.film.since(version)
 		for _, e := range events {
-			send(w, e.version, "arrow", map[string]any{"step": e.Step, "id": "arrow-" + strconv.Itoa(e.ID), "html": p.text("arrow", e)})
+			send(w, e.version, "arrow", map[string]any{"step": e.Step, "id": e.Anchor(), "html": p.text("arrow", e)})
 		}
 		version = now
 		if summary, problem := t.outcome(); summary != nil || problem != "" {
@@ -214,7 +214,7 @@ func (p *picture) stream(w http.ResponseWriter, r *http.Request, t *take) {
 		case <-t.told:
 		case <-r.Context().Done():
 			return
-		case <-p.ctx.Done():
+		case <-t.ctx.Done():
 			return
 		}
 	}
@@ -228,7 +228,7 @@ func send(w http.ResponseWriter, id int, name string, data any) {
 
 func (p *picture) signIn(w http.ResponseWriter, r *http.Request, t *take) {
 	if !t.film.hasBegun() {
-		p.work.Go(func() { t.signIn(p.ctx) })
+		p.work.Go(t.signIn)
 	}
 	http.Redirect(w, r, "/runs/"+t.ID, http.StatusSeeOther)
 }
@@ -240,7 +240,7 @@ func (p *picture) attack(w http.ResponseWriter, r *http.Request, t *take) {
 		http.NotFound(w, r)
 		return
 	}
-	t.keep(a.try(p.ctx, t.setup))
+	t.keep(a.try(t.ctx, t.setup))
 	http.Redirect(w, r, "/runs/"+t.ID+"#break-"+a.Key, http.StatusSeeOther)
 }
 
@@ -275,3 +275,11 @@ func (e event) Class() string {
 
 // AtBrowser reports whether the browser has sent or received it.
 func (e event) AtBrowser() bool { return e.From == atBrowser || e.To == atBrowser }
+
+// Anchor is the name of the arrow on its page.
+func (e event) Anchor() string {
+	if e.Of == "" {
+		return "arrow-" + strconv.Itoa(e.ID)
+	}
+	return e.Of + "-arrow-" + strconv.Itoa(e.ID)
+}

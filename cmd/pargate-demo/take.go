@@ -17,6 +17,8 @@ type take struct {
 	setup   setup
 	demo    *demo
 	film    *film
+	ctx     context.Context // ends with it
+	end     context.CancelFunc
 
 	begin sync.Once // the stand-in signs in
 
@@ -32,21 +34,29 @@ func newTake(ctx context.Context, s setup) (*take, error) {
 	t := &take{ID: rand.Text(), Server: s.server, Request: s.request, results: map[string]*result{}, told: make(chan struct{})}
 	s.home += "/runs/" + t.ID
 	s.once = true
-	d, err := start(ctx, s)
+	t.ctx, t.end = context.WithCancel(ctx)
+	d, err := start(t.ctx, s)
 	if err != nil {
+		t.end()
 		return nil, err
 	}
 	t.setup, t.demo, t.film = s, d, d.film
 	return t, nil
 }
 
+// close ends the servers, and whoever waits for what happens between them.
+func (t *take) close() {
+	t.end()
+	t.demo.close()
+}
+
 // signIn lets the stand-in sign in, once.
-func (t *take) signIn(ctx context.Context) {
+func (t *take) signIn() {
 	t.begin.Do(func() {
 		transport := newTransport()
 		defer transport.CloseIdleConnections()
 		b := newBrowser(transport, t.demo)
-		x, err := b.visit(ctx, t.demo.clientSite.String()+"/")
+		x, err := b.visit(t.ctx, t.demo.clientSite.String()+"/")
 		if err == nil && !b.signedIn(x) {
 			err = fmt.Errorf("the browser ended at %s with %d", x.url.Path, x.status)
 		}
@@ -62,13 +72,13 @@ func (b *browser) signedIn(x exchange) bool {
 }
 
 // watch waits for the end of the sign-in, does the same without PAR, and compares.
-func (t *take) watch(ctx context.Context) {
+func (t *take) watch() {
 	select {
-	case <-ctx.Done():
+	case <-t.ctx.Done():
 		return
 	case <-t.film.end:
 	}
-	t.tell(t.compare(ctx))
+	t.tell(t.compare(t.ctx))
 }
 
 func (t *take) tell(c *comparison, err error) {
