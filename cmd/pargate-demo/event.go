@@ -58,7 +58,7 @@ type side struct {
 	Lines  []line // header fields
 	Params []line // of the query or the form, decoded, in their order
 	Body   string // when it is no form
-	Secret bool   // the body holds some
+	Secret bool   // first line or body hold some
 	Bytes  int    // of all of it
 }
 
@@ -85,7 +85,7 @@ func requestSide(title string, x exchange) side {
 	first := x.method + " " + x.target
 	s := side{Title: title, First: cutTo(maxFirst, first), Lines: headLines(x.header, x.url.Host)}
 	s.Bytes = len(first) + len(" HTTP/1.1\r\n") + len("Host: \r\n") + len(x.url.Host) + len(headerText(x.header)) + len("\r\n") + len(x.body)
-	s.Params = paramLines(x.url.RawQuery)
+	s.Params, s.Secret = paramLines(x.url.RawQuery), x.url.Query().Has("code")
 	if x.form() {
 		s.Params = append(s.Params, paramLines(string(x.body))...)
 	} else {
@@ -99,10 +99,15 @@ func answerSide(title string, x exchange) side {
 	s := side{Title: title, First: fmt.Sprint(x.status, " ", http.StatusText(x.status)), Lines: headLines(x.answerHeader, ""), Body: cut(string(x.answer))}
 	s.Bytes = len("HTTP/1.1 \r\n") + len(s.First) + len(headerText(x.answerHeader)) + len("\r\n") + len(x.answer)
 	s.Secret = bytes.Contains(x.answer, []byte(`"access_token"`))
-	if to := x.location(); to != nil {
-		s.Params = paramLines(to.RawQuery)
+	to := x.location()
+	if to == nil {
+		return s
+	}
+	s.Params = paramLines(to.RawQuery)
+	if to.Query().Has("code") {
+		s.Secret = s.Secret || len(x.answer) > 0 // frameworks repeat the address there
 		for i := range s.Lines {
-			s.Lines[i].Secret = s.Lines[i].Secret || s.Lines[i].Name == "Location" && to.Query().Has("code")
+			s.Lines[i].Secret = s.Lines[i].Secret || s.Lines[i].Name == "Location"
 		}
 	}
 	return s
