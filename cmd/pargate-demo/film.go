@@ -3,7 +3,6 @@ package main
 import (
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 )
 
@@ -16,7 +15,7 @@ const maxEvents = 400
 //	tap of who sends ──announce──▶ film ◀──arrived, answered── tap of who receives
 //	                 ──received──▶
 //
-// The two taps of one exchange find each other by the address of the connection, which both ends know. A person's own
+// The two taps of one exchange find each other by the connection's two addresses, which both ends know. A person's own
 // browser has no tap: its requests are drawn as they have arrived.
 type film struct {
 	callback string // the client's redirect_uri; set before anything happens
@@ -26,8 +25,8 @@ type film struct {
 	events    []event
 	version   int
 	step      int                // where the story is; zero: it has not begun
-	announced map[string]sending // by the connection's address at the sender
-	answers   map[string]int     // the event of a response, by the same
+	announced map[string]sending // by connection
+	answers   map[string]int     // the event of a response, by connection
 	changed   chan struct{}      // closed when something changes
 	signedIn  bool               // the client has said how it ended
 	ended     bool               // nothing is added any more
@@ -49,33 +48,33 @@ func newFilm(callback string) *film {
 }
 
 // announce is told of a request when its connection is known, and nothing of it has been sent.
-func (f *film) announce(address string, who lane, x exchange) {
+func (f *film) announce(connection string, who lane, x exchange) {
 	if f == nil {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.announced[address] = sending{who, x}
+	f.announced[connection] = sending{who, x}
 }
 
 // arrival is a request that a tap has seen arrive; its response belongs to it.
 type arrival struct {
-	address  string
-	from, to lane
-	push     bool
+	connection string
+	from, to   lane
+	push       bool
 }
 
 // arrived adds a request. Who has not announced it is pargate, where it says so as pargate does, else a person's browser.
-func (f *film) arrived(address string, to lane, x exchange) arrival {
-	a := arrival{address: address, from: atBrowser, to: to}
+func (f *film) arrived(connection string, to lane, x exchange) arrival {
+	a := arrival{connection: connection, from: atBrowser, to: to}
 	if f == nil {
 		return a
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	e := event{seen: x, Title: requestTitle(x)}
-	sent, known := f.announced[address]
-	delete(f.announced, address)
+	sent, known := f.announced[connection]
+	delete(f.announced, connection)
 	switch {
 	case known:
 		a.from = sent.who
@@ -121,7 +120,7 @@ func (f *film) answered(a arrival, x exchange) {
 	}
 	f.look(&e)
 	if f.add(e) {
-		f.answers[a.address] = len(f.events) - 1
+		f.answers[a.connection] = len(f.events) - 1
 	}
 	if f.signedIn && !f.whole && !f.ended && a.to == atClient && a.from == atBrowser {
 		f.ended = true
@@ -130,14 +129,14 @@ func (f *film) answered(a arrival, x exchange) {
 }
 
 // received is told of a response by who has read it.
-func (f *film) received(address string, who lane, x exchange) {
+func (f *film) received(connection string, who lane, x exchange) {
 	if f == nil {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	i, known := f.answers[address]
-	delete(f.answers, address)
+	i, known := f.answers[connection]
+	delete(f.answers, connection)
 	if !known {
 		return
 	}
@@ -145,36 +144,6 @@ func (f *film) received(address string, who lane, x exchange) {
 	f.events[i].version = f.version
 	f.events[i].Sides = append(slices.Clip(f.events[i].Sides), answerSide("What "+who.said()+" received", x))
 	f.notify()
-}
-
-// look looks for the request's values in what goes to and fro during the login.
-func (f *film) look(e *event) {
-	if e.Step != 7 && e.Step != 8 || f.request == nil {
-		return
-	}
-	x := e.seen
-	if !e.answer {
-		e.Inside = sightings(f.request, x.target, string(x.body), x.header.Get("Referer"))
-		return
-	}
-	e.Inside = sightings(f.request, headerText(x.answerHeader), string(x.answer))
-	switch {
-	case e.From == atServer:
-		f.leaked = e.Inside
-	case e.From == atGateway && f.leaked != "":
-		e.TakenOut, f.leaked = missing(f.leaked, e.Inside), ""
-	}
-}
-
-// missing are the names of one list that another has not.
-func missing(from, list string) string {
-	var names []string
-	for name := range strings.SplitSeq(from, ", ") {
-		if !strings.Contains(", "+list+", ", ", "+name+", ") {
-			names = append(names, name)
-		}
-	}
-	return strings.Join(names, ", ")
 }
 
 // kept adds what pargate has asked of its store, and what it was told.
@@ -204,7 +173,7 @@ func (f *film) hasSignedIn() {
 	f.signedIn = true
 }
 
-// add reports whether there was room. Like look, it must be called with the lock held, as everything below.
+// add reports whether there was room. Like place and look, it must be called with the lock held.
 func (f *film) add(e event) bool {
 	if f.ended || len(f.events) == maxEvents {
 		return false
@@ -246,35 +215,3 @@ func (f *film) hasBegun() bool {
 	defer f.mu.Unlock()
 	return f.step > 0
 }
-
-// place returns the step of an arrow, and moves the story on. It goes by what is on the wire alone.
-func (f *film) place(e event) int {
-	x := e.seen
-	between := func(a, b lane) bool { return e.From == a && e.To == b }
-	toServer := e.To == atGateway || e.To == atServer
-	switch {
-	case strings.HasPrefix(x.url.Path, "/.well-known/") || x.header.Get("Sec-Fetch-Dest") == "image":
-		return 0
-	case f.step == 0 && between(atBrowser, atClient):
-		f.step = 1
-	case f.step == 0:
-		return 0
-	case e.answer && between(atClient, atBrowser) && x.location() != nil && f.step < 4:
-		f.step = 4
-	case !e.answer && e.From == atClient && isTokenRequest(x):
-		f.step = 10
-	case e.answer && x.location() != nil && strings.HasPrefix(x.location().String(), f.callback) && f.step < 9:
-		f.step = 9
-	case e.answer && e.From == atServer && f.step == 6:
-		f.step = 7
-	case !e.answer && e.From == atBrowser && x.method == http.MethodPost && f.step == 7:
-		f.step = 8
-	case !e.answer && e.To == atServer && f.step < 6 && (f.step == 5 || f.step == 4 && e.From == atBrowser):
-		f.step = 6
-	case !e.answer && e.From == atClient && toServer && x.method == http.MethodPost:
-		return 1
-	}
-	return f.step
-}
-
-func isTokenRequest(x exchange) bool { return strings.Contains(string(x.body), "grant_type=") }

@@ -4,12 +4,9 @@ import (
 	"bytes"
 	"context"
 	"embed"
-	"encoding/json"
-	"fmt"
 	"html/template"
 	"net/http"
 	"slices"
-	"strconv"
 	"sync"
 )
 
@@ -182,50 +179,6 @@ func (p *picture) show(w http.ResponseWriter, _ *http.Request, t *take) {
 	})
 }
 
-// stream sends what is added to the picture, until it is complete.
-func (p *picture) stream(w http.ResponseWriter, r *http.Request, t *take) {
-	after := r.FormValue("after")
-	if last := r.Header.Get("Last-Event-ID"); last != "" {
-		after = last
-	}
-	version, err := strconv.Atoi(after)
-	if err != nil {
-		http.Error(w, "after must be a number", http.StatusBadRequest)
-		return
-	}
-	w.Header().Set("Content-Type", "text/event-stream")
-	out := http.NewResponseController(w)
-	for {
-		events, now, more := t.film.since(version)
-		for _, e := range events {
-			send(w, e.version, "arrow", map[string]any{"step": e.Step, "id": e.Anchor(), "html": p.text("arrow", e)})
-		}
-		version = now
-		if summary, problem := t.outcome(); summary != nil || problem != "" {
-			send(w, version, "summary", map[string]any{"html": p.text("summary", map[string]any{"Summary": summary, "Problem": problem})})
-			out.Flush()
-			return
-		}
-		if out.Flush() != nil {
-			return
-		}
-		select {
-		case <-more:
-		case <-t.told:
-		case <-r.Context().Done():
-			return
-		case <-t.ctx.Done():
-			return
-		}
-	}
-}
-
-// send writes one server-sent event; JSON has no line ends in it.
-func send(w http.ResponseWriter, id int, name string, data any) {
-	text, _ := json.Marshal(data) // strings and numbers
-	fmt.Fprintf(w, "id: %d\nevent: %s\ndata: %s\n\n", id, name, text)
-}
-
 func (p *picture) signIn(w http.ResponseWriter, r *http.Request, t *take) {
 	if !t.film.hasBegun() {
 		p.work.Go(t.signIn)
@@ -262,24 +215,4 @@ func (p *picture) render(w http.ResponseWriter, status int, name string, data an
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	w.Write(b.Bytes())
-}
-
-// Class says where the arrow is drawn: from which column to which, how many it crosses, and where its head is.
-func (e event) Class() string {
-	from, to, head := int(e.From)+1, int(e.To)+1, "right"
-	if from > to {
-		from, to, head = to, from, "left"
-	}
-	return fmt.Sprintf("a%d b%d n%d %s", from, to, to-from+1, head)
-}
-
-// AtBrowser reports whether the browser has sent or received it.
-func (e event) AtBrowser() bool { return e.From == atBrowser || e.To == atBrowser }
-
-// Anchor is the name of the arrow on its page.
-func (e event) Anchor() string {
-	if e.Of == "" {
-		return "arrow-" + strconv.Itoa(e.ID)
-	}
-	return e.Of + "-arrow-" + strconv.Itoa(e.ID)
 }

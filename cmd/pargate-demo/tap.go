@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -91,10 +92,10 @@ func (t *tap) inFrontOf(next http.RoundTripper) http.RoundTripper {
 		if len(body) > 0 || sent.Method == http.MethodPost {
 			x.header.Set("Content-Length", strconv.Itoa(len(body))) // the transport adds it
 		}
-		var from string // the connection's own address
+		var connection string // its two ends
 		sent = sent.WithContext(httptrace.WithClientTrace(sent.Context(), &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
-			from = c.Conn.LocalAddr().String()
-			t.film.announce(from, t.at, x)
+			connection = c.Conn.LocalAddr().String() + " " + c.Conn.RemoteAddr().String()
+			t.film.announce(connection, t.at, x)
 		}}))
 		response, err := next.RoundTrip(sent)
 		if err != nil {
@@ -107,7 +108,7 @@ func (t *tap) inFrontOf(next http.RoundTripper) http.RoundTripper {
 		response.Body = io.NopCloser(bytes.NewReader(answer))
 		x.status, x.answerHeader, x.answer = response.StatusCode, response.Header.Clone(), answer
 		t.add(x)
-		t.film.received(from, t.at, x)
+		t.film.received(connection, t.at, x)
 		return response, nil
 	})
 }
@@ -127,7 +128,11 @@ func (t *tap) around(next http.Handler) http.Handler {
 		}
 		x := exchange{method: r.Method, target: r.RequestURI, header: r.Header.Clone(), body: body}
 		x.url = &url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
-		arrival := t.film.arrived(r.RemoteAddr, t.at, x)
+		connection := r.RemoteAddr
+		if own, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+			connection += " " + own.String()
+		}
+		arrival := t.film.arrived(connection, t.at, x)
 		inner := r.Clone(r.Context())
 		inner.Body = io.NopCloser(bytes.NewReader(body))
 
