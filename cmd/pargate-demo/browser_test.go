@@ -251,7 +251,9 @@ func wantLists(t *testing.T, b *chromium.Tab) {
 	}
 }
 
-// The README's picture is what a Chromium shows: PARGATE_SCREENSHOTS=docs makes it again.
+// The README's picture is what a Chromium shows. This makes it again:
+//
+//	PARGATE_SCREENSHOTS=$PWD/docs go test -run TheReadmesPicture ./cmd/pargate-demo
 func TestTheReadmesPicture(t *testing.T) {
 	folder := os.Getenv("PARGATE_SCREENSHOTS")
 	p, v := startPicture(t, setup{})
