@@ -94,7 +94,7 @@ func newCell(t *testing.T, p pattern.Pattern, w way, store pushstore.Store, opti
 	}
 	c := &cell{way: w, uri: harness.CanaryURI(), transport: &http.Transport{MaxIdleConnsPerHost: 4}}
 	t.Cleanup(c.transport.CloseIdleConnections)
-	c.Server = p.Start(t, registered(c.uri))
+	c.Server = harness.StandIn(t, p, registered(c.uri))
 	c.SetIssuer("http://" + listener.Addr().String())
 	c.gateway = harness.InFrontOf(t, listener, c.URL, harness.Setup{
 		Store:   store,

@@ -26,7 +26,7 @@ func registered(uri string) map[string][]string {
 
 func native(t *testing.T, p pattern.Pattern, changes ...string) standIn {
 	uri := harness.CanaryURI()
-	return standIn{p.Start(t, registered(uri)), harness.NewAuthorizationRequest(uri, changes...)}
+	return standIn{harness.StandIn(t, p, registered(uri)), harness.NewAuthorizationRequest(uri, changes...)}
 }
 
 // address is the request in full.

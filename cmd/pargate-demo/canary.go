@@ -9,6 +9,16 @@ import (
 // canaries are the parameters whose values nobody but the client, the gateway and the legacy server should come to see.
 var canaries = []string{"state", "nonce", "code_challenge", "redirect_uri", "login_hint", "authorization_details", "claims"}
 
+// lookedFor are the canaries that a request has.
+func (p params) lookedFor() (names []string) {
+	for _, name := range canaries {
+		if p.get(name) != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // layers is how often a text is decoded in the search: a URL in a URL in a URL has three.
 const layers = 3
 

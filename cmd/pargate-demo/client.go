@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -25,14 +26,18 @@ const (
 // client is an application that lets people sign in: golang.org/x/oauth2, and one POST for the push.
 type client struct {
 	oauth    oauth2.Config
+	setup    setup
 	issuer   string
 	push     string // pushed_authorization_request_endpoint
-	verifier *oidc.IDTokenVerifier
+	key      *ecdsa.PrivateKey
+	verifier *oidc.IDTokenVerifier // nil: the server gives no ID tokens
 	provider *oidc.Provider
 	http     *http.Client
 	mux      *http.ServeMux
+	film     *film // nil: there is none
 
 	mu       sync.Mutex
+	begun    int
 	attempts map[string]attempt // by state
 	last     *outcome
 }
@@ -47,35 +52,26 @@ type attempt struct {
 
 // outcome is how a sign-in ended.
 type outcome struct {
-	err      error // nil: signed in
-	idToken  *oidc.IDToken
-	userInfo *oidc.UserInfo
+	err      error          // nil: signed in
+	idToken  *oidc.IDToken  // nil: the server gives none
+	userInfo *oidc.UserInfo // nil with it
+	code     string
+	home     string
 	size     sizes
 }
 
 // sizes are what the page shows, in bytes.
 type sizes struct{ Plain, Pushed, Short int }
 
-// newClient asks the issuer for its metadata, and knows nothing else of it.
-func newClient(ctx context.Context, issuer string, r registration, via *http.Client) (*client, error) {
-	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, via), issuer)
-	if err != nil {
-		return nil, err
-	}
-	var metadata struct {
-		Push string `json:"pushed_authorization_request_endpoint"`
-	}
-	if err := provider.Claims(&metadata); err != nil {
-		return nil, err
-	}
+// newClient asks the issuer for its metadata, and knows nothing else of it. Where there is none, it is configured.
+func newClient(ctx context.Context, issuer string, r registration, via *http.Client, s setup) (*client, error) {
 	c := &client{
-		oauth: oauth2.Config{
-			ClientID: r.id, ClientSecret: r.secret, RedirectURL: r.redirectURI, Endpoint: provider.Endpoint(),
-			Scopes: []string{oidc.ScopeOpenID, "profile", "email", oidc.ScopeOfflineAccess},
-		},
-		issuer: issuer, push: metadata.Push,
-		verifier: provider.Verifier(&oidc.Config{ClientID: r.id}), provider: provider,
-		http: via, mux: http.NewServeMux(), attempts: map[string]attempt{},
+		oauth:  oauth2.Config{ClientID: r.id, ClientSecret: r.secret, RedirectURL: r.redirectURI, Scopes: []string{oidc.ScopeOpenID, "profile", "email", oidc.ScopeOfflineAccess}},
+		setup:  s,
+		issuer: issuer, key: r.key, http: via, mux: http.NewServeMux(), attempts: map[string]attempt{},
+	}
+	if err := c.learn(ctx, s.server); err != nil {
+		return nil, err
 	}
 	c.oauth.Endpoint.AuthStyle = oauth2.AuthStyleInHeader
 	c.mux.HandleFunc("GET /{$}", c.start)
@@ -83,33 +79,92 @@ func newClient(ctx context.Context, issuer string, r registration, via *http.Cli
 	return c, nil
 }
 
+// learn finds out where the endpoints are.
+func (c *client) learn(ctx context.Context, server *serverKind) (err error) {
+	if paths := server.pathsAre; paths[0] != "" {
+		c.oauth.Endpoint = oauth2.Endpoint{AuthURL: c.issuer + paths[0], TokenURL: c.issuer + paths[1]}
+		c.push = c.issuer + "/par"
+		return nil
+	}
+	if c.provider, err = oidc.NewProvider(oidc.ClientContext(ctx, c.http), c.issuer); err != nil {
+		return err
+	}
+	var metadata struct {
+		Push string `json:"pushed_authorization_request_endpoint"`
+	}
+	if err := c.provider.Claims(&metadata); err != nil {
+		return err
+	}
+	c.oauth.Endpoint, c.push = c.provider.Endpoint(), metadata.Push
+	if server.oidc {
+		c.verifier = c.provider.Verifier(&oidc.Config{ClientID: c.oauth.ClientID})
+	}
+	return nil
+}
+
+// authorizationPath is where browsers are sent to.
+func (c *client) authorizationPath() string {
+	u, err := url.Parse(c.oauth.Endpoint.AuthURL)
+	if err != nil {
+		return ""
+	}
+	return u.Path
+}
+
 func (c *client) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.mux.ServeHTTP(w, r) }
 
 // start begins a sign-in.
 func (c *client) start(w http.ResponseWriter, r *http.Request) {
-	// 1. Make the request as for any authorization server: this is the URL for a browser that x/oauth2 has always made.
-	a := attempt{browser: browserOf(r), nonce: rand.Text(), verifier: oauth2.GenerateVerifier()}
-	state := rand.Text()
-	plain := c.oauth.AuthCodeURL(state, append(complexRequest(), oidc.Nonce(a.nonce), oauth2.S256ChallengeOption(a.verifier))...)
-
-	// 2. Push its query, instead of sending the browser there.
-	endpoint, request, _ := strings.Cut(plain, "?")
-	requestURI, err := c.pushRequest(r.Context(), request)
-	if err != nil {
-		writeOutcome(w, outcome{err: err})
+	c.mu.Lock()
+	c.begun++
+	again := c.begun > 1
+	c.mu.Unlock()
+	if again && c.setup.once {
+		c.show(w, outcome{err: errors.New("one picture has one sign-in, and this one has begun already: start another there")})
 		return
 	}
 
-	// 3. Send the browser with what came back (RFC 9126 §4).
-	short := endpoint + "?" + url.Values{"client_id": {c.oauth.ClientID}, "request_uri": {requestURI}}.Encode()
-	a.size = sizes{Plain: len(plain), Pushed: len(request), Short: len(short)}
+	// 1. Make the request as for any authorization server: this is the URL for a browser that x/oauth2 has always made.
+	a := attempt{browser: browserOf(r), nonce: rand.Text(), verifier: oauth2.GenerateVerifier()}
+	state := rand.Text()
+	plain := c.oauth.AuthCodeURL(state, append(c.setup.request.more(), oidc.Nonce(a.nonce), oauth2.S256ChallengeOption(a.verifier))...)
+	address := plain
+
+	// 2. Push its query, instead of sending the browser there, which then goes with what came back (RFC 9126 §4).
+	if !c.setup.direct {
+		endpoint, request, _ := strings.Cut(plain, "?")
+		requestURI, err := c.pushIt(r.Context(), request)
+		if err != nil {
+			c.show(w, outcome{err: err})
+			return
+		}
+		address = endpoint + "?" + url.Values{"client_id": {c.oauth.ClientID}, "request_uri": {requestURI}}.Encode()
+		a.size = sizes{Plain: len(plain), Pushed: len(request), Short: len(address)}
+	}
+
 	c.mu.Lock()
 	c.attempts[state] = a
 	c.mu.Unlock()
 	http.SetCookie(w, &http.Cookie{Name: browserCookie, Value: a.browser, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode})
 	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Location", short)
+	w.Header().Set("Location", address)
 	w.WriteHeader(http.StatusFound)
+}
+
+// pushIt pushes a request as it is, or as a request object.
+func (c *client) pushIt(ctx context.Context, request string) (requestURI string, err error) {
+	if c.setup.request == signedRequest {
+		values, err := url.ParseQuery(request)
+		if err != nil {
+			return "", err
+		}
+		object, err := requestObject(c.key, values, c.issuer)
+		if err != nil {
+			return "", err
+		}
+		request = url.Values{"client_id": {c.oauth.ClientID}, "request": {object}}.Encode()
+	}
+	return c.pushRequest(ctx, request)
 }
 
 // browserOf returns by what this browser is known, or a new name.
@@ -155,6 +210,15 @@ func (c *client) callback(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	c.last = &o
 	c.mu.Unlock()
+	if o.err == nil {
+		c.film.hasSignedIn()
+	}
+	c.show(w, o)
+}
+
+// show writes the page on which a sign-in ends.
+func (c *client) show(w http.ResponseWriter, o outcome) {
+	o.home = c.setup.home
 	writeOutcome(w, o)
 }
 
@@ -179,10 +243,16 @@ func (c *client) redeem(r *http.Request) (o outcome) {
 		return fail(fmt.Errorf("the authorization server says %s: %s", code, response.Get("error_description")))
 	}
 
+	o.code = response.Get("code")
+
 	// 3. Redeem the code with the verifier whose challenge was pushed (RFC 7636 §4.5).
 	token, err := c.oauth.Exchange(ctx, response.Get("code"), oauth2.VerifierOption(a.verifier))
 	if err != nil {
 		return fail(fmt.Errorf("redeeming the code: %w", err))
+	}
+
+	if c.verifier == nil {
+		return o
 	}
 
 	// 4. Verify the ID token: signature, issuer, audience, time, and the nonce of this attempt.

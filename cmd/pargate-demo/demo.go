@@ -2,16 +2,27 @@ package main
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 )
 
 // setup is what a demo is started with.
 type setup struct {
 	redisURL string    // empty: memory
 	log      io.Writer // where the gateway logs
+
+	server   *serverKind   // nil: the first one
+	request  requestKind   // empty: bigRequest
+	direct   bool          // there is no gateway, and the client does not push
+	lifetime time.Duration // of a request_uri; zero means 60 s
+	home     string        // the page that the client links to at the end; empty: none
+	once     bool          // the client takes part in one sign-in
+	whole    bool          // the film does not end with a sign-in
 
 	// What follows is for tests that want a step to fail.
 
@@ -21,17 +32,24 @@ type setup struct {
 
 // demo is everything, running.
 type demo struct {
-	legacySite, gatewaySite, clientSite *site
+	server                                               *serverKind
+	legacySite, applicationSite, gatewaySite, clientSite *site
 
-	legacy    *tap // what reaches the legacy server
-	gateway   *gateway
-	client    *client
-	clientTap *tap            // what the client sends
-	transport *http.Transport // the client's
+	film       *film
+	legacy     *tap // what reaches the legacy server
+	gateway    *gateway
+	client     *client
+	clientTap  *tap            // what the client sends
+	transport  *http.Transport // the client's
+	believed   func(code string) map[string]string
+	authorizes string // the path of the authorization endpoint
 }
 
-// clientID is the client's name at the legacy server and at the gateway.
-const clientID = "pargate-demo"
+// The names of the client at the legacy server and at the gateway, and of another one there.
+const (
+	clientID      = "pargate-demo"
+	otherClientID = "another-client"
+)
 
 // wellKnown is where an issuer's metadata lies (OpenID Connect Discovery §4).
 const wellKnown = "/.well-known/openid-configuration"
@@ -39,7 +57,10 @@ const wellKnown = "/.well-known/openid-configuration"
 // start listens, builds and serves, in the order of dependence. Whatever has been started is ended by close, and when
 // start fails.
 func start(ctx context.Context, s setup) (_ *demo, err error) {
-	d := &demo{legacy: &tap{}, clientTap: &tap{}, transport: newTransport()}
+	if s.server == nil {
+		s.server = serverKinds[0]
+	}
+	d := &demo{server: s.server, transport: newTransport()}
 	defer func() {
 		if err != nil {
 			d.close()
@@ -47,43 +68,77 @@ func start(ctx context.Context, s setup) (_ *demo, err error) {
 	}()
 
 	// 1. The addresses, because each of the three must know another's.
-	for _, at := range []**site{&d.gatewaySite, &d.legacySite, &d.clientSite} {
+	for _, at := range []**site{&d.gatewaySite, &d.legacySite, &d.applicationSite, &d.clientSite} {
 		if *at, err = listen(ctx); err != nil {
 			return nil, err
 		}
 	}
-	registration := registration{id: clientID, secret: rand.Text(), redirectURI: d.clientSite.String() + callbackPath}
+	registration, err := newRegistration(d.clientSite.String() + callbackPath)
+	if err != nil {
+		return nil, err
+	}
+	d.film = newFilm(registration.redirectURI)
+	d.film.whole = s.whole
+	d.legacy, d.clientTap = &tap{film: d.film, at: atServer}, &tap{film: d.film, at: atClient}
+	issuer := d.gatewaySite
+	if s.direct {
+		issuer = d.legacySite
+	}
 
 	// 2. The legacy server. It believes that the gateway's address is its own: that is how it comes into its metadata,
 	// its tokens and its links.
-	legacy, err := newLegacy(d.gatewaySite.String(), registration)
-	if err != nil {
+	if err := d.startLegacy(issuer.String(), registration, s); err != nil {
 		return nil, fmt.Errorf("legacy server: %w", err)
 	}
-	legacy = d.legacy.around(legacy)
-	if s.meddle != nil {
-		legacy = s.meddle(legacy)
-	}
-	d.legacySite.serve(legacy)
 
 	// 3. The gateway in front of it.
-	d.gateway, err = startGateway(ctx, d.legacySite.url, d.gatewaySite.url, registration, s)
-	if err != nil {
-		return nil, fmt.Errorf("gateway: %w", err)
-	}
-	d.gatewaySite.serve(d.gateway.server)
-	if err := d.gateway.wait(ctx); err != nil {
-		return nil, fmt.Errorf("gateway: %w", err)
+	if !s.direct {
+		if err := d.startGateway(ctx, registration, s); err != nil {
+			return nil, fmt.Errorf("gateway: %w", err)
+		}
 	}
 
-	// 4. The client, which knows of the gateway alone.
+	// 4. The client, which knows of the issuer alone.
 	via := &http.Client{Transport: d.clientTap.inFrontOf(d.transport)}
-	d.client, err = newClient(ctx, d.gatewaySite.String(), registration, via)
-	if err != nil {
+	if d.client, err = newClient(ctx, issuer.String(), registration, via, s); err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}
-	d.clientSite.serve(d.client)
+	d.client.film = d.film
+	d.authorizes = d.client.authorizationPath()
+	front := &tap{film: d.film, at: atClient}
+	d.clientSite.serve(front.around(d.client))
 	return d, nil
+}
+
+func (d *demo) startLegacy(issuer string, r registration, s setup) error {
+	l, err := s.server.start(issuer, r)
+	if err != nil {
+		return err
+	}
+	handler := d.legacy.around(l.Handler)
+	if s.meddle != nil {
+		handler = s.meddle(handler)
+	}
+	application := ""
+	if l.application != nil {
+		application = d.applicationSite.String()
+		d.applicationSite.serve((&tap{film: d.film, at: atServer}).around(l.application))
+	}
+	if l.listening != nil {
+		l.listening(d.legacySite.String(), application)
+	}
+	d.believed = l.believed
+	d.legacySite.serve(handler)
+	return nil
+}
+
+func (d *demo) startGateway(ctx context.Context, r registration, s setup) (err error) {
+	if d.gateway, err = startGateway(ctx, d.legacySite.url, d.gatewaySite.url, r, s, d.film); err != nil {
+		return err
+	}
+	front := &tap{film: d.film, at: atGateway}
+	d.gatewaySite.serve(front.around(d.gateway.server))
+	return d.gateway.wait(ctx)
 }
 
 // close ends what was started, in reverse.
@@ -93,9 +148,16 @@ func (d *demo) close() {
 	d.gatewaySite.close()
 	d.gateway.close()
 	d.legacySite.close()
+	d.applicationSite.close()
 }
 
-// registration is the client as both servers know it.
+// registration is the client as both servers know it. What it signs with is known to the gateway alone.
 type registration struct {
 	id, secret, redirectURI string
+	key                     *ecdsa.PrivateKey
+}
+
+func newRegistration(redirectURI string) (registration, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	return registration{id: clientID, secret: rand.Text(), redirectURI: redirectURI, key: key}, err
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -21,9 +22,13 @@ import (
 func leavesNothing(t *testing.T) {
 	t.Helper()
 	running := goleak.IgnoreCurrent()
-	dir := t.TempDir()
+	dir, err := os.MkdirTemp("", "demo-") // short: Chromium has a socket in it
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Setenv("TMPDIR", dir)
 	t.Cleanup(func() {
+		defer os.RemoveAll(dir)
 		goleak.VerifyNone(t, running)
 		if left, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(left) > 0 {
 			t.Errorf("left behind: %v %v", left, err)
@@ -34,9 +39,9 @@ func leavesNothing(t *testing.T) {
 // wantStory checks that a printed story has its ten steps, all as they should be, in lines that fit.
 func wantStory(t *testing.T, text string) {
 	t.Helper()
-	for i, step := range steps {
-		if title := stepLine(i); !strings.Contains(text, title) {
-			t.Errorf("no step %d, %s", i+1, step.title)
+	for _, c := range chapters {
+		if !strings.Contains(text, "\n"+chapterLine(c)) {
+			t.Errorf("no chapter %s", c.name())
 		}
 	}
 	if strings.Contains(text, "✗") {
@@ -52,11 +57,11 @@ func wantStory(t *testing.T, text string) {
 	}
 }
 
-// stepLine is how step i, from zero, begins.
-func stepLine(i int) string {
+// chapterLine is how a chapter begins.
+func chapterLine(c chapter) string {
 	var b strings.Builder
-	r := report{out: &b, steps: i}
-	r.step(steps[i].title)
+	r := report{out: &b}
+	r.begin(c.step, c.name())
 	return b.String()
 }
 
@@ -122,11 +127,11 @@ func TestStoryNoticesFaults(t *testing.T) {
 	tests := []struct {
 		name  string
 		setup setup
-		step  int
+		last  int      // of the chapters
 		want  []string // in the output: what was expected, and what was seen
 	}{
-		{"PAR is not required", setup{optional: true}, 1, []string{"expected  true", "seen      false"}},
-		{"the server has PAR itself", setup{meddle: addToMetadata("pushed_authorization_request_endpoint", "https://own.example/par")}, 1,
+		{"PAR is not required", setup{optional: true}, 0, []string{"expected  true", "seen      false"}},
+		{"the server has PAR itself", setup{meddle: addToMetadata("pushed_authorization_request_endpoint", "https://own.example/par")}, 0,
 			[]string{"expected  (nothing)", "seen      https://own.example/par"}},
 		{"a pushed value changes on its way", setup{meddle: editAuthorize(func(q string) string { return strings.Replace(q, "1234.50", "9234.50", 1) })}, 6,
 			[]string{"1234.50", "9234.50"}},
@@ -136,10 +141,10 @@ func TestStoryNoticesFaults(t *testing.T) {
 			[]string{"ui_locales\n", "ui_locales, prompt\n"}},
 		{"a secret goes along", setup{meddle: editAuthorize(func(q string) string { return q + "&client_secret=s3cret" })}, 6,
 			[]string{"expected  no secret", "seen      there is one"}},
-		{"the login page's address tells the state", setup{meddle: leakState}, 6, []string{"expected  (nothing)", "seen      state"}},
-		{"the response is somebody else's", setup{meddle: addIssuer}, 7, []string{"expected  one", "seen      0; the browser ended at GET http"}},
-		{"the token endpoint fails", setup{meddle: breakToken}, 9, []string{"expected  200", "seen      500"}},
-		{"the ID token is signed with another key", setup{meddle: breakKeys}, 9, []string{"expected  verified", "seen      failed to verify signature"}},
+		{"the login page's address tells the state", setup{meddle: leakState}, 7, []string{"expected  (nothing)", "seen      state"}},
+		{"the response is somebody else's", setup{meddle: addIssuer}, 9, []string{"expected  one", "seen      0; the browser ended at GET http"}},
+		{"the token endpoint fails", setup{meddle: breakToken}, 10, []string{"expected  200", "seen      500"}},
+		{"the ID token is signed with another key", setup{meddle: breakKeys}, 10, []string{"expected  verified", "seen      failed to verify signature"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -149,22 +154,20 @@ func TestStoryNoticesFaults(t *testing.T) {
 				t.Fatalf("exit %d, want %d\n%s", code, exitFailure, &stdout)
 			}
 			text := stdout.String()
-			if !strings.Contains(text, stepLine(test.step-1)) || test.step < len(steps) && strings.Contains(text, stepLine(test.step)) {
-				t.Errorf("step %d is not the last one\n%s", test.step, text)
+			if !strings.Contains(text, chapterLine(chapters[test.last])) || strings.Contains(text, chapterLine(chapters[test.last+1])) {
+				t.Errorf("%s is not the last chapter\n%s", chapters[test.last].name(), text)
 			}
 			for _, want := range append(test.want, "✗") {
 				if !strings.Contains(text, want) {
 					t.Errorf("no %q in\n%s", want, text)
 				}
 			}
-			if want := "step " + stepNumber(test.step); !strings.Contains(stderr.String(), want) {
+			if want := chapters[test.last].name() + ": "; !strings.Contains(stderr.String(), want) {
 				t.Errorf("no %q in stderr: %s", want, &stderr)
 			}
 		})
 	}
 }
-
-func stepNumber(n int) string { return strings.Fields(stepLine(n - 1))[0] }
 
 // editAuthorize changes the query of authorization requests before the legacy server, and its tap, see it.
 func editAuthorize(edit func(query string) string) func(http.Handler) http.Handler {
@@ -247,7 +250,7 @@ func editAnswer(edit func(*http.Request, *keptResponse)) func(http.Handler) http
 	}
 }
 
-// Without -auto a person signs in, and Ctrl-C ends everything.
+// Without -auto there is a page, and Ctrl-C ends everything.
 func TestServesUntilItIsEnded(t *testing.T) {
 	leavesNothing(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -261,24 +264,15 @@ func TestServesUntilItIsEnded(t *testing.T) {
 	}()
 	text := readUntil(t, reader, "Ctrl-C ends it.")
 	go io.Copy(io.Discard, reader)
-	for _, want := range []string{userName, password} {
-		if !strings.Contains(text, want) {
-			t.Errorf("it does not say %q:\n%s", want, text)
-		}
-	}
-	found := regexp.MustCompile(`open this +(http://\S+)/\n`).FindStringSubmatch(text)
+	found := regexp.MustCompile(`open this +(http://127\.0\.0\.1:\S+)/\n`).FindStringSubmatch(text)
 	if found == nil {
 		t.Fatalf("no address to open in\n%s", text)
 	}
-	transport := newTransport()
-	defer transport.CloseIdleConnections()
-	page, err := newBrowser(transport, found[1]+callbackPath).visit(ctx, found[1]+"/")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if page.status != http.StatusOK || !strings.Contains(string(page.answer), "Signed in as") {
-		t.Errorf("%d %s", page.status, page.answer)
-	}
+	// Servers that were started, and a page that waits for what happens, end too.
+	v := newVisitor(t, found[1])
+	page := v.post(t, "/runs", "server=zitadel&request=small")
+	stream := v.open(t, page.at+"/events?after=0")
+	defer stream.Body.Close()
 	cancel()
 	select {
 	case code := <-ended:
@@ -313,12 +307,12 @@ func TestCallbackBelongsToTheBrowser(t *testing.T) {
 	defer d.close()
 	transport := newTransport()
 	defer transport.CloseIdleConnections()
-	victim := newBrowser(transport, d.clientSite.String()+callbackPath)
+	victim := newBrowser(transport, d)
 	page, err := victim.visit(t.Context(), d.clientSite.String()+"/")
 	if err != nil || page.status != http.StatusOK {
 		t.Fatalf("%d %v", page.status, err)
 	}
-	for name, b := range map[string]*browser{"again": victim, "another browser": newBrowser(transport, victim.end)} {
+	for name, b := range map[string]*browser{"again": victim, "another browser": newBrowser(transport, d)} {
 		if again, err := b.visit(t.Context(), page.url.String()); err != nil || again.status == http.StatusOK {
 			t.Errorf("%s: %d %v", name, again.status, err)
 		}

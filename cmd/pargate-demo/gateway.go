@@ -37,7 +37,7 @@ type gateway struct {
 }
 
 // startGateway makes a gateway with PAR required, as cmd/pargate makes one out of the environment.
-func startGateway(ctx context.Context, upstream, public *url.URL, r registration, s setup) (_ *gateway, err error) {
+func startGateway(ctx context.Context, upstream, public *url.URL, r registration, s setup, f *film) (_ *gateway, err error) {
 	g := &gateway{ended: make(chan struct{})}
 	log := newLog(s.log)
 	if err := g.openStore(s.redisURL, log); err != nil {
@@ -55,10 +55,13 @@ func startGateway(ctx context.Context, upstream, public *url.URL, r registration
 	if err != nil {
 		return nil, err
 	}
+	issuer := proxy.Issuer{UpstreamURL: upstream, PublicURL: public}
+	if paths := s.server.pathsAre; paths[0] != "" { // there is no metadata to learn them from
+		issuer.AuthorizePaths, issuer.TokenPath = paths[:1], paths[1]
+	}
 	g.server, err = proxy.New(proxy.Options{
-		Issuer: proxy.Issuer{UpstreamURL: upstream, PublicURL: public},
-		Store:  g.store, Clients: registered, Log: log,
-		PARRequired: !s.optional, PatchMetadata: true, AddIssuer: true,
+		Issuer: issuer, Store: tappedStore{g.store, f}, Clients: registered, Log: log,
+		PARRequired: !s.optional, PushLifetime: s.lifetime, PatchMetadata: true, AddIssuer: true,
 	})
 	if err != nil {
 		return nil, err
@@ -114,15 +117,20 @@ func (g *gateway) close() {
 	g.store.Close()
 }
 
-// register returns the gateway's registered clients: one. They are read from a file, which is gone afterwards.
+// register returns the gateway's registered clients. They are read from a file, which is gone afterwards.
 func register(r registration) (_ *registry.Registry, err error) {
-	content, err := json.Marshal([]map[string]any{{
-		"client_id":                  r.id,
-		"client_secret":              r.secret,
-		"token_endpoint_auth_method": registry.MethodBasic,
-		"redirect_uris":              []string{r.redirectURI},
-		"response_types":             []string{"code"},
-	}})
+	var clients []map[string]any
+	for _, id := range []string{r.id, otherClientID} {
+		clients = append(clients, map[string]any{
+			"client_id":                  id,
+			"client_secret":              r.secret,
+			"token_endpoint_auth_method": registry.MethodBasic,
+			"redirect_uris":              []string{r.redirectURI},
+			"response_types":             []string{"code"},
+			"jwks":                       r.keySet(),
+		})
+	}
+	content, err := json.Marshal(clients)
 	if err != nil {
 		return nil, err
 	}

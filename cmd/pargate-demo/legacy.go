@@ -19,13 +19,16 @@ const (
 const legacyModule = "github.com/zitadel/oidc/v3"
 
 // newLegacy returns zitadel/oidc's example provider with its own login page: an OpenID provider without PAR. Nothing
-// about it was changed, but for the client that it knows.
+// about it was changed, but for the clients that it knows.
 func newLegacy(issuer string, r registration) (http.Handler, error) {
 	// SetupServer ends the process when it does not like the issuer, so it is asked before.
 	if err := op.ValidateIssuer(issuer, true); err != nil {
 		return nil, err
 	}
-	clients := map[string]*storage.Client{r.id: storage.WebClient(r.id, r.secret, r.redirectURI)}
+	clients := map[string]*storage.Client{
+		r.id:          storage.WebClient(r.id, r.secret, r.redirectURI),
+		otherClientID: storage.WebClient(otherClientID, r.secret, r.redirectURI),
+	}
 	store := storage.NewStorageWithClients(storage.NewUserStore(issuer), clients)
 	// It logs through slog's default, which it replaces for the whole process.
 	return exampleop.SetupServer(issuer, store, slog.New(slog.DiscardHandler), false), nil

@@ -1,11 +1,19 @@
 // Command pargate-demo shows a pushed authorization request (RFC 9126) from one end to the other, on one machine and
 // over real HTTP: a legacy authorization server that has no PAR, the gateway in front of it, and a client.
 //
-//	client ──▶ gateway ──▶ legacy server (the example provider of zitadel/oidc, and its login page)
+//	client ──▶ gateway ──▶ legacy server (-auto: the example provider of zitadel/oidc, and its login page)
 //	  ▲           ▲
-//	  └─ browser ─┘          -auto: a stand-in; otherwise yours
+//	  └─ browser ─┘          yours, or a stand-in
 //
-// What it prints was seen by taps: one in the client, one in the browser stand-in, one in front of the legacy server.
+// What it prints, and draws on a page, was seen by taps:
+//
+//	tap.go, storetap.go   what passes by, at the client, the browser stand-in, the gateway, its store and the legacy server
+//	film.go, event.go     all of it in order: who sent what to whom, and in which of the ten steps
+//	story.go, steps_*.go  -auto: the steps in the terminal, each with what must hold
+//	picture.go, take.go   the page, and one sign-in on it
+//	compare.go            the same sign-in without PAR
+//	attack.go, attacks.go what somebody might try
+//
 // It keeps pushed requests in memory, or in the Redis that REDIS_URL names.
 package main
 
@@ -84,27 +92,28 @@ func failure(stderr io.Writer, err error, log *logBuffer) int {
 	return exitFailure
 }
 
-// runUntilEnd says where to click, and serves until ctx ends.
+// runUntilEnd says where to look, and serves until ctx ends.
 func runUntilEnd(ctx context.Context, s setup, stdout, stderr io.Writer) int {
 	s.log = stderr
-	d, err := start(ctx, s)
+	if s.redisURL != "" { // say now what is wrong with it, and not when somebody clicks
+		d, err := start(ctx, s)
+		if err != nil {
+			fmt.Fprintln(stderr, "pargate-demo:", err)
+			return exitFailure
+		}
+		d.close()
+	}
+	p, err := newPicture(ctx, s)
 	if err != nil {
 		fmt.Fprintln(stderr, "pargate-demo:", err)
 		return exitFailure
 	}
-	defer d.close()
+	defer p.close()
 	fmt.Fprintf(stdout, `  open this        %s/
-  sign in with     %s / %s
 
-  the client       %s
-  the gateway      %s   its metadata: %s
-  the server       %s   %s
-  pushed requests  in %s
-
-The link makes the client push its request and sends the browser to sign in. Ctrl-C ends it.
-`,
-		d.clientSite, userName, password,
-		d.clientSite, d.gatewaySite, wellKnown, d.legacySite, legacyName(), d.gateway.storeName)
+There a client, the gateway and a legacy server of your choice are started, and you see what happens between them when
+somebody signs in. Everything listens on this machine alone. Ctrl-C ends it.
+`, p.site)
 	<-ctx.Done()
 	return exitOK
 }

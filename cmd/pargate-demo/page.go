@@ -14,14 +14,16 @@ var page = template.Must(template.New("page").Parse(`<!DOCTYPE html>
 <main>
 {{if .Problem}}<h1>Not signed in</h1>
 <p>{{.Problem}}</p>
-{{else}}<h1>Signed in as {{.Subject}}</h1>
-<p>{{.Name}}</p>
-<table>
+{{else}}<h1>Signed in{{with .Subject}} as {{.}}{{end}}</h1>
+<p>{{with .Name}}{{.}}{{else}}The code was redeemed for an access token. This server gives no ID token.{{end}}</p>
+{{if .Size.Short}}<table>
 <tr><th scope="row">the request, pushed by the client</th><td>{{.Size.Pushed}} bytes</td></tr>
 <tr><th scope="row">the URL that your browser was sent to</th><td>{{.Size.Short}} bytes</td></tr>
 <tr><th scope="row">that URL without PAR</th><td>{{.Size.Plain}} bytes</td></tr>
 </table>
-{{end}}<p><a href="/">{{if .Problem}}Try again{{else}}Sign in again{{end}}</a></p>
+{{end}}{{end}}{{with .Home}}<p><a href="{{.}}">Back to the picture</a></p>
+{{else}}<p><a href="/">{{if .Problem}}Try again{{else}}Sign in again{{end}}</a></p>
+{{end}}
 </main>
 </body>
 </html>
@@ -29,13 +31,13 @@ var page = template.Must(template.New("page").Parse(`<!DOCTYPE html>
 
 func writeOutcome(w http.ResponseWriter, o outcome) {
 	data := struct {
-		Problem, Subject, Name string
-		Size                   sizes
-	}{Size: o.size}
+		Problem, Subject, Name, Home string
+		Size                         sizes
+	}{Size: o.size, Home: o.home}
 	status := http.StatusOK
 	if o.err != nil {
 		data.Problem, status = o.err.Error(), http.StatusBadGateway
-	} else {
+	} else if o.idToken != nil {
 		data.Subject = o.idToken.Subject
 		var profile struct{ Name string }
 		if o.userInfo.Claims(&profile) == nil {

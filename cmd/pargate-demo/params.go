@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -40,6 +41,30 @@ func (p params) get(name string) string {
 		}
 	}
 	return ""
+}
+
+// with returns a copy in which name has another value, or is there at all.
+func (p params) with(name, value string) params {
+	changed := slices.Clone(p)
+	for i := range changed {
+		if changed[i].name == name {
+			changed[i].value = value
+			return changed
+		}
+	}
+	return append(changed, param{name, value})
+}
+
+// encode is the list as a form.
+func (p params) encode() string {
+	var b strings.Builder
+	for i, one := range p {
+		if i > 0 {
+			b.WriteByte('&')
+		}
+		b.WriteString(url.QueryEscape(one.name) + "=" + url.QueryEscape(one.value))
+	}
+	return b.String()
 }
 
 // names returns the names in order, as one text.

@@ -13,14 +13,16 @@ const width = 100
 // report prints steps, what was seen in them, and what was checked.
 type report struct {
 	out    io.Writer
-	steps  int
-	failed bool // a check of the current step was not met
+	failed bool // a check was not met
 }
 
-// step begins the next one.
-func (r *report) step(title string) {
-	r.steps++
-	fmt.Fprintf(r.out, "%2d  %s\n", r.steps, title)
+// begin begins a step, or something that is none and has no number.
+func (r *report) begin(step int, title string) {
+	number := ""
+	if step > 0 {
+		number = strconv.Itoa(step)
+	}
+	fmt.Fprintf(r.out, "%2s  %s\n", number, title)
 }
 
 // say prints a line.

@@ -66,8 +66,30 @@ const identityClaims = `{
 	"id_token": {"auth_time": {"essential": true}, "acr": {"values": ["urn:mace:incommon:iap:silver"]}}
 }`
 
-// complexRequest is what the client asks for beyond the ordinary.
-func complexRequest() []oauth2.AuthCodeOption {
+// requestKind is what the client asks for.
+type requestKind string
+
+const (
+	bigRequest    requestKind = "big"    // authorization_details and claims
+	smallRequest  requestKind = "small"  // the ordinary
+	signedRequest requestKind = "signed" // the big one as a request object
+)
+
+// requestKinds are those that can be chosen, with what is said of them.
+var requestKinds = []struct {
+	Key        requestKind
+	Name, Note string
+}{
+	{bigRequest, "big", "A payment, two accounts and two signatures (RFC 9396), and who somebody is (OpenID Connect for Identity Assurance)."},
+	{smallRequest, "small", "scope, state, nonce and PKCE, as any client has them."},
+	{signedRequest, "signed", "The big one as a signed request object (RFC 9101). pargate opens it; the server sees plain parameters."},
+}
+
+// more is what the client asks for beyond the ordinary.
+func (k requestKind) more() []oauth2.AuthCodeOption {
+	if k == smallRequest {
+		return nil
+	}
 	return []oauth2.AuthCodeOption{
 		oauth2.SetAuthURLParam("authorization_details", compact(authorizationDetails)),
 		oauth2.SetAuthURLParam("claims", compact(identityClaims)),

@@ -21,21 +21,8 @@ func (s *story) hopsBeforeCode() []exchange {
 	return hops
 }
 
-// shortRequest: what the browser sees of it, and what the legacy server gets.
-func (s *story) shortRequest(context.Context) error {
-	hops := s.hopsBeforeCode()
-	for _, x := range hops {
-		s.seen(fmt.Sprintf("%-4s %-7s → %d", x.method, s.hostOf(x), x.status), x.target, inBytes(x.bytesOfURL()))
-	}
-	if err := s.addressBar(hops); err != nil {
-		return err
-	}
-	if err := s.forwarded(); err != nil {
-		return err
-	}
-	s.noSightings(hops)
-	return nil
-}
+// shortRequest: what the browser is sent off with.
+func (s *story) shortRequest(context.Context) error { return s.addressBar(s.hopsBeforeCode()) }
 
 // hostOf says in a word whose address the browser has asked.
 func (s *story) hostOf(x exchange) string {
@@ -86,8 +73,40 @@ func (s *story) addressBar(hops []exchange) error {
 	return nil
 }
 
+// opening: the gateway opens the request once it knows the browser.
+func (s *story) opening(context.Context) error {
+	found := s.arrows(5, atGateway, atStore)
+	if !s.holds("the gateway has opened the request", len(found) > 0, "one arrow to the store", "none") {
+		return nil
+	}
+	s.same("the store gave it what was pushed", s.pushed.lines(), asParams(found[0].Sides[1].Params).lines())
+	return nil
+}
+
+// loginPage: what the server answers to the request, and what of it the browser is given.
+func (s *story) loginPage(context.Context) error {
+	fromServer, toBrowser := s.arrows(7, atServer, atGateway), s.arrows(7, atGateway, atBrowser)
+	if !s.holds("the server has answered, and the browser was told", len(fromServer) > 0 && len(toBrowser) > 0, "an arrow each", "none") {
+		return nil
+	}
+	location := toBrowser[0].seen.answerHeader.Get("Location")
+	s.seen("the browser goes to", location, inBytes(len(location)))
+	s.same("nothing of the request is in that address", "", sightings(s.pushed, location))
+	return nil
+}
+
+// signingIn: the login form is the server's, and reaches it as it was sent.
+func (s *story) signingIn(context.Context) error {
+	sent, got := s.arrows(8, atBrowser, atGateway), s.arrows(8, atGateway, atServer)
+	if !s.holds("the browser has sent the login form", len(sent) > 0 && len(got) > 0, "an arrow each", "none") {
+		return nil
+	}
+	s.sameSecret("the server got it byte for byte: "+inBytes(len(sent[0].seen.body)), string(sent[0].seen.body), string(got[0].seen.body))
+	return nil
+}
+
 // forwarded: the legacy server gets an ordinary authorization request, exactly as pushed, and no secret.
-func (s *story) forwarded() error {
+func (s *story) forwarded(context.Context) error {
 	x, err := s.only("the legacy server got one authorization request", s.demo.legacy.all(to(http.MethodGet, s.short.url.Path)))
 	if err != nil {
 		return err
@@ -110,7 +129,8 @@ func (s *story) forwarded() error {
 }
 
 // noSightings: of all that the browser saw before the authorization response, nothing holds a canary.
-func (s *story) noSightings(hops []exchange) {
+func (s *story) noSightings(context.Context) error {
+	hops := s.hopsBeforeCode()
 	var urls, forms, pages, headers []string
 	for i, x := range hops {
 		urls = append(urls, x.url.String())
@@ -126,6 +146,7 @@ func (s *story) noSightings(hops []exchange) {
 	s.same("none in the form it submitted", "", sightings(s.pushed, forms...))
 	s.same(fmt.Sprintf("none in the %d pages and redirects it was given", len(pages)), "", sightings(s.pushed, pages...))
 	s.same("none in the headers of those", "", sightings(s.pushed, headers...))
+	return nil
 }
 
 func headerText(h http.Header) string {

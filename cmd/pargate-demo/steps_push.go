@@ -179,3 +179,21 @@ func (s *story) theRequestURI(context.Context) error {
 	s.same("it tells nothing of the request", "", sightings(s.pushed, answer.RequestURI))
 	return nil
 }
+
+// keeping: what the gateway keeps is what was pushed.
+func (s *story) keeping(context.Context) error {
+	found := s.arrows(2, atGateway, atStore)
+	if !s.sameNumber("the gateway has kept one request", 1, len(found)) {
+		return nil
+	}
+	s.same("with the parameters that were pushed", s.pushed.lines(), asParams(found[0].Sides[0].Params).lines())
+	return nil
+}
+
+// asParams are the lines of a side as parameters.
+func asParams(lines []line) (p params) {
+	for _, l := range lines {
+		p = append(p, param{l.Name, l.Value})
+	}
+	return p
+}

@@ -11,8 +11,8 @@ import (
 func (s *story) summary(ctx context.Context) error {
 	short := s.short.url.String()
 	s.refused(ctx, "the request_uri again, in this browser,", s.browser, short)
-	s.refused(ctx, "the request_uri again, in another browser,", newBrowser(s.transport, s.browser.end), short)
-	plain := s.refused(ctx, "the plain request, not pushed,", newBrowser(s.transport, s.browser.end), s.plain)
+	s.refused(ctx, "the request_uri again, in another browser,", newBrowser(s.transport, s.demo), short)
+	plain := s.refused(ctx, "the plain request, not pushed,", newBrowser(s.transport, s.demo), s.plain)
 
 	s.same("the search that found nothing on the way finds everything in the plain URL", strings.Join(canaries, ", "), sightings(s.pushed, plain.url.String()))
 

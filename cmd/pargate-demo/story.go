@@ -29,21 +29,35 @@ type story struct {
 	token      exchange // the client's POST
 }
 
-// steps are the ten of the story. The first one that is not what it should be is the last that is told.
-var steps = []struct {
-	title string
-	tell  func(*story, context.Context) error
-}{
-	{"The client and the server", (*story).clientAndServer},
-	{"A complex request", (*story).complexRequest},
-	{"The endpoint", (*story).endpoint},
-	{"The push", (*story).thePush},
-	{"The request_uri", (*story).theRequestURI},
-	{"The browser's short request", (*story).shortRequest},
-	{"The code", (*story).code},
-	{"The token request", (*story).tokenRequest},
-	{"The tokens", (*story).tokens},
-	{"The summary", (*story).summary},
+// chapter is a part of what is told: a step, or what was before the first and after the last.
+type chapter struct {
+	step  int    // zero: none
+	title string // of one that is no step
+	tell  []func(*story, context.Context) error
+}
+
+// chapters are what is told, in order. The first one that is not what it should be is the last.
+var chapters = []chapter{
+	{title: "Before: the client and the server", tell: []func(*story, context.Context) error{(*story).clientAndServer}},
+	{step: 1, tell: []func(*story, context.Context) error{(*story).complexRequest, (*story).endpoint, (*story).thePush}},
+	{step: 2, tell: []func(*story, context.Context) error{(*story).keeping}},
+	{step: 3, tell: []func(*story, context.Context) error{(*story).theRequestURI}},
+	{step: 4, tell: []func(*story, context.Context) error{(*story).shortRequest}},
+	{step: 5, tell: []func(*story, context.Context) error{(*story).opening}},
+	{step: 6, tell: []func(*story, context.Context) error{(*story).forwarded}},
+	{step: 7, tell: []func(*story, context.Context) error{(*story).loginPage}},
+	{step: 8, tell: []func(*story, context.Context) error{(*story).signingIn, (*story).noSightings}},
+	{step: 9, tell: []func(*story, context.Context) error{(*story).code}},
+	{step: 10, tell: []func(*story, context.Context) error{(*story).tokenRequest, (*story).tokens}},
+	{title: "Afterwards: what no longer works, and the difference", tell: []func(*story, context.Context) error{(*story).summary}},
+}
+
+// name is how a chapter is called.
+func (c chapter) name() string {
+	if c.step == 0 {
+		return c.title
+	}
+	return steps[c.step-1].Title
 }
 
 // tell lets somebody sign in, and then prints what the taps have seen, step by step.
@@ -52,7 +66,7 @@ func tell(ctx context.Context, d *demo, out io.Writer) error {
 	defer transport.CloseIdleConnections()
 	s := &story{
 		report: &report{out: out}, demo: d, transport: transport, operator: &http.Client{Transport: transport},
-		browser: newBrowser(transport, d.clientSite.String()+callbackPath), issuer: d.gatewaySite.String(),
+		browser: newBrowser(transport, d), issuer: d.gatewaySite.String(),
 	}
 	began := time.Now()
 	var err error
@@ -60,18 +74,40 @@ func tell(ctx context.Context, d *demo, out io.Writer) error {
 		return fmt.Errorf("signing in: %w", err)
 	}
 	took := time.Since(began)
-	for i, step := range steps {
-		s.step(step.title)
-		if err := step.tell(s, ctx); err != nil {
-			return fmt.Errorf("step %d: %w", i+1, err)
-		}
-		if s.failed {
-			return fmt.Errorf("step %d (%s) is not what it should be", i+1, step.title)
+	for _, c := range chapters {
+		s.chapter(c)
+		for _, tell := range c.tell {
+			if err := tell(s, ctx); err != nil {
+				return fmt.Errorf("%s: %w", c.name(), err)
+			}
+			if s.failed {
+				return fmt.Errorf("%s: it is not what it should be", c.name())
+			}
 		}
 		fmt.Fprintln(out)
 	}
 	fmt.Fprintf(out, "Done: one sign-in in %d ms, pushed requests in %s.\n", took.Milliseconds(), d.gateway.storeName)
 	return nil
+}
+
+// chapter begins one, with the arrows of its step.
+func (s *story) chapter(c chapter) {
+	s.begin(c.step, c.name())
+	for _, e := range s.demo.film.all() {
+		if c.step > 0 && e.Step == c.step {
+			s.seen(fmt.Sprintf("%s → %s", e.From, e.To), e.Title, inBytes(e.Bytes))
+		}
+	}
+}
+
+// arrows are those of a step that go from one to the other.
+func (s *story) arrows(step int, from, to lane) (found []event) {
+	for _, e := range s.demo.film.all() {
+		if e.Step == step && e.From == from && e.To == to {
+			found = append(found, e)
+		}
+	}
+	return found
 }
 
 // only returns the one exchange that a tap should have seen; another number of them is a failed check.

@@ -3,10 +3,14 @@ package main
 import (
 	"bytes"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"slices"
+	"strconv"
 	"sync"
+	"time"
 )
 
 // exchange is one request and its response, as a tap saw them.
@@ -34,8 +38,11 @@ func (x exchange) location() *url.URL {
 	return to
 }
 
-// tap keeps what passes by, in order.
+// tap keeps what passes by, in order, and hands it to the film.
 type tap struct {
+	film *film // nil: there is none
+	at   lane  // who sends or receives here
+
 	mu   sync.Mutex
 	seen []exchange
 }
@@ -78,6 +85,18 @@ func (t *tap) inFrontOf(next http.RoundTripper) http.RoundTripper {
 		if r.Body != nil {
 			sent.Body = io.NopCloser(bytes.NewReader(body))
 		}
+		if sent.Header.Get("User-Agent") == "" {
+			sent.Header.Set("User-Agent", "pargate-demo")
+		}
+		x := exchange{method: sent.Method, url: sent.URL, target: sent.URL.RequestURI(), header: sent.Header.Clone(), body: body}
+		if len(body) > 0 || sent.Method == http.MethodPost {
+			x.header.Set("Content-Length", strconv.Itoa(len(body))) // the transport adds it
+		}
+		var connection string // its two ends
+		sent = sent.WithContext(httptrace.WithClientTrace(sent.Context(), &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
+			connection = c.Conn.LocalAddr().String() + " " + c.Conn.RemoteAddr().String()
+			t.film.announce(connection, t.at, x)
+		}}))
 		response, err := next.RoundTrip(sent)
 		if err != nil {
 			return nil, err
@@ -87,10 +106,9 @@ func (t *tap) inFrontOf(next http.RoundTripper) http.RoundTripper {
 			return nil, err
 		}
 		response.Body = io.NopCloser(bytes.NewReader(answer))
-		t.add(exchange{
-			method: sent.Method, url: sent.URL, target: sent.URL.RequestURI(), header: sent.Header.Clone(), body: body,
-			status: response.StatusCode, answerHeader: response.Header.Clone(), answer: answer,
-		})
+		x.status, x.answerHeader, x.answer = response.StatusCode, response.Header.Clone(), answer
+		t.add(x)
+		t.film.received(connection, t.at, x)
 		return response, nil
 	})
 }
@@ -110,13 +128,20 @@ func (t *tap) around(next http.Handler) http.Handler {
 		}
 		x := exchange{method: r.Method, target: r.RequestURI, header: r.Header.Clone(), body: body}
 		x.url = &url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
+		connection := r.RemoteAddr
+		if own, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+			connection += " " + own.String()
+		}
+		arrival := t.film.arrived(connection, t.at, x)
 		inner := r.Clone(r.Context())
 		inner.Body = io.NopCloser(bytes.NewReader(body))
 
 		kept := &keptResponse{header: http.Header{}}
 		next.ServeHTTP(kept, inner)
+		kept.complete(r.Method)
 		x.status, x.answerHeader, x.answer = max(kept.status, http.StatusOK), kept.header, kept.body.Bytes()
 		t.add(x)
+		t.film.answered(arrival, x)
 
 		for name, values := range kept.header {
 			w.Header()[name] = values
@@ -144,6 +169,21 @@ func (k *keptResponse) WriteHeader(status int) {
 func (k *keptResponse) Write(p []byte) (int, error) {
 	k.WriteHeader(http.StatusOK)
 	return k.body.Write(p)
+}
+
+// complete adds what net/http would add later, so that it is seen.
+func (k *keptResponse) complete(method string) {
+	status := max(k.status, http.StatusOK)
+	if _, set := k.header["Date"]; !set {
+		k.header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	}
+	if method == http.MethodHead || status == http.StatusNoContent || status == http.StatusNotModified {
+		return
+	}
+	if _, set := k.header["Content-Type"]; !set && k.body.Len() > 0 {
+		k.header.Set("Content-Type", http.DetectContentType(k.body.Bytes()))
+	}
+	k.header.Set("Content-Length", strconv.Itoa(k.body.Len()))
 }
 
 func drain(body io.ReadCloser) ([]byte, error) {

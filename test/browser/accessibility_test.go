@@ -11,21 +11,23 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"pargate/test/chromium"
 )
 
 func TestPagesAreForEverybody(t *testing.T) {
-	b := openTab(t)
+	b := chromium.OpenTab(t)
 	for _, s := range sights(t) {
 		t.Run(s.name, func(t *testing.T) {
-			b.resize(t, 1280, 800)
-			b.prefer(t)
-			b.speak(t, s.speaks)
+			b.Resize(t, 1280, 800)
+			b.Prefer(t)
+			b.Speak(t, s.speaks)
 			if got := s.show(t, b); got != s.status {
-				t.Fatalf("status %d, want %d: %s", got, s.status, eval[string](t, b, "document.documentElement.innerText"))
+				t.Fatalf("status %d, want %d: %s", got, s.status, chromium.Eval[string](t, b, "document.documentElement.innerText"))
 			}
 			wantDocument(t, b, s)
 			wantTree(t, b, s)
-			wantColours(t, b)
+			chromium.WantColours(t, b)
 			wantRoom(t, b)
 			takePictures(t, b, s)
 			wantKeys(t, b, s) // last: it follows the link
@@ -48,9 +50,9 @@ const readDocument = `({
 		[...document.querySelectorAll("*")].filter(e => getComputedStyle(e).transitionDuration !== "0s" || getComputedStyle(e).animationName !== "none").length,
 })`
 
-func wantDocument(t *testing.T, b *tab, s sight) {
+func wantDocument(t *testing.T, b *chromium.Tab, s sight) {
 	t.Helper()
-	got := eval[document](t, b, readDocument)
+	got := chromium.Eval[document](t, b, readDocument)
 	want := document{Language: s.language, Direction: "ltr", Title: s.title, Heading: s.title, Viewport: "width=device-width, initial-scale=1",
 		Code: s.code, CodeLanguage: "en", Headings: 1, Mains: 1}
 	if got != want {
@@ -59,16 +61,16 @@ func wantDocument(t *testing.T, b *tab, s sight) {
 }
 
 // wantTree checks what a screen reader is told.
-func wantTree(t *testing.T, b *tab, s sight) {
+func wantTree(t *testing.T, b *chromium.Tab, s sight) {
 	t.Helper()
-	nodes := b.tree(t)
-	if len(nodes) == 0 || nodes[0].role != "RootWebArea" || nodes[0].name != s.title {
+	nodes := b.Tree(t)
+	if len(nodes) == 0 || nodes[0].Role != "RootWebArea" || nodes[0].Name != s.title {
 		t.Fatalf("the root is not called %s: %+v", s.title, nodes)
 	}
 	count := map[string]int{}
 	for _, n := range nodes {
-		switch count[n.role]++; {
-		case n.role == "heading" && (n.level != 1 || n.name != s.title), n.role == "link" && n.name != s.link:
+		switch count[n.Role]++; {
+		case n.Role == "heading" && (n.Level != 1 || n.Name != s.title), n.Role == "link" && n.Name != s.link:
 			t.Errorf("%+v, want the title %s and the link %s", n, s.title, s.link)
 		}
 	}
@@ -76,61 +78,6 @@ func wantTree(t *testing.T, b *tab, s sight) {
 	if count["main"] != 1 || count["heading"] != 1 || count["link"] != links || count["term"] != 2 || count["definition"] != 2 {
 		t.Errorf("want one main, one heading, %d links, and two terms with their definitions: %v", links, count)
 	}
-}
-
-// seenText is a text on the page, where it is and how it is painted.
-type seenText struct {
-	Text, Colour             string
-	Backgrounds              []string
-	Opacity                  float64
-	Pictures                 bool
-	Left, Right, Top, Bottom float64
-}
-
-const readTexts = `(() => {
-	const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-	while (walker.nextNode()) {
-		const node = walker.currentNode, range = document.createRange();
-		if (!node.data.trim()) continue;
-		range.selectNodeContents(node);
-		const box = range.getBoundingClientRect(), backgrounds = [];
-		let opacity = 1, pictures = false;
-		for (let e = node.parentElement; e; e = e.parentElement) {
-			const style = getComputedStyle(e);
-			backgrounds.push(style.backgroundColor);
-			opacity *= style.opacity;
-			pictures ||= style.backgroundImage !== "none" || style.visibility !== "visible";
-		}
-		found.push({Text: node.data, Colour: getComputedStyle(node.parentElement).color, Backgrounds: backgrounds, Opacity: opacity,
-			Pictures: pictures, Left: box.left, Right: box.right, Top: box.top, Bottom: box.bottom});
-	}
-	return found;
-})()`
-
-// leastContrast is what texts of any size must have (WCAG 2.2, 1.4.3).
-const leastContrast = 4.5
-
-// wantColours checks every text in light, in dark, and in the colours that a reader forces on all pages.
-func wantColours(t *testing.T, b *tab) {
-	t.Helper()
-	for _, scheme := range []string{"light", "dark"} {
-		for _, forced := range []string{"none", "active"} {
-			b.prefer(t, "prefers-color-scheme", scheme, "forced-colors", forced)
-			for _, text := range eval[[]seenText](t, b, readTexts) {
-				ink, ground, err := painted(text.Colour, text.Backgrounds)
-				if err != nil || text.Opacity != 1 || text.Pictures {
-					t.Fatalf("%s, forced %s: %+v cannot be judged: %v", scheme, forced, text, err)
-				}
-				if ratio := contrast(ink, ground); ratio < leastContrast {
-					t.Errorf("%s, forced %s: %q has a contrast of %.2f", scheme, forced, text.Text, ratio)
-				}
-				if isDark := ground.luminance() < 0.2; isDark != (scheme == "dark") {
-					t.Errorf("%s, forced %s: the ground of %q has the luminance %.2f", scheme, forced, text.Text, ground.luminance())
-				}
-			}
-		}
-	}
-	b.prefer(t)
 }
 
 // What a reader may do to the style of the page, and how it is undone.
@@ -148,7 +95,7 @@ const readSpilt = `[...document.querySelectorAll("main, main > *")].filter(e => 
 
 // wantRoom checks that all is there without scrolling to the side: in a narrow window, at 200 %, with large text, and with
 // a reader's own spacing (WCAG 2.2, 1.4.4, 1.4.10 and 1.4.12).
-func wantRoom(t *testing.T, b *tab) {
+func wantRoom(t *testing.T, b *chromium.Tab) {
 	t.Helper()
 	for _, c := range []struct {
 		name          string
@@ -159,17 +106,17 @@ func wantRoom(t *testing.T, b *tab) {
 		{"text at 200 %", 1280, 800, largeText}, {"text at 200 % on a telephone", 320, 568, largeText},
 		{"spaced text", 1280, 800, spacedText}, {"spaced text on a telephone", 320, 568, spacedText},
 	} {
-		b.resize(t, c.width, c.height)
-		b.script(t, c.script)
-		if scrolled := eval[float64](t, b, "document.documentElement.scrollWidth"); scrolled > float64(c.width) {
+		b.Resize(t, c.width, c.height)
+		b.Script(t, c.script)
+		if scrolled := chromium.Eval[float64](t, b, "document.documentElement.scrollWidth"); scrolled > float64(c.width) {
 			t.Errorf("%s: the page is %g pixels wide", c.name, scrolled)
 		}
-		if spilt := eval[[]string](t, b, readSpilt); len(spilt) > 0 {
+		if spilt := chromium.Eval[[]string](t, b, readSpilt); len(spilt) > 0 {
 			t.Errorf("%s: more is in them than is seen: %v", c.name, spilt)
 		}
-		card := eval[seenText](t, b, `(r => ({Left: r.left, Right: r.right, Top: r.top, Bottom: r.bottom}))(document.querySelector("main").getBoundingClientRect())`)
+		card := chromium.Eval[chromium.Text](t, b, `(r => ({Left: r.left, Right: r.right, Top: r.top, Bottom: r.bottom}))(document.querySelector("main").getBoundingClientRect())`)
 		end := card.Top
-		for _, text := range eval[[]seenText](t, b, readTexts) {
+		for _, text := range chromium.Eval[[]chromium.Text](t, b, chromium.ReadTexts) {
 			if text.Left < max(card.Left, 0) || text.Right > min(card.Right, float64(c.width)) || text.Top < max(card.Top, 0) || text.Bottom > card.Bottom || text.Right <= text.Left {
 				t.Errorf("%s: %+v is not inside of the card %+v", c.name, text, card)
 			}
@@ -178,9 +125,9 @@ func wantRoom(t *testing.T, b *tab) {
 		if card.Bottom-end > 200 {
 			t.Errorf("%s: %g pixels below the last text are empty", c.name, card.Bottom-end)
 		}
-		b.script(t, asItWas)
+		b.Script(t, asItWas)
 	}
-	b.resize(t, 1280, 800)
+	b.Resize(t, 1280, 800)
 }
 
 // focused is what the keyboard is at.
@@ -196,15 +143,15 @@ const readFocused = `(e => { const s = getComputedStyle(e); return {
 
 // wantKeys walks through the page with the Tab key, from the heading to the link, which shows that one is there, and follows
 // it with the Enter key. Where there is none, the Tab key leads out of the page.
-func wantKeys(t *testing.T, b *tab, s sight) {
+func wantKeys(t *testing.T, b *chromium.Tab, s sight) {
 	t.Helper()
-	if got := eval[focused](t, b, readFocused); got.Name != "h1" {
+	if got := chromium.Eval[focused](t, b, readFocused); got.Name != "h1" {
 		t.Errorf("a reader begins at %+v, want the heading", got)
 	}
 	press := func(key string) focused {
 		t.Helper()
-		run(t, b, chromedp.KeyEvent(key))
-		return eval[focused](t, b, readFocused)
+		chromium.Run(t, b, chromedp.KeyEvent(key))
+		return chromium.Eval[focused](t, b, readFocused)
 	}
 	if s.link == "" {
 		if got := press(kb.Tab); got.Name != "h1" && got.Name != "body" {
@@ -213,13 +160,13 @@ func wantKeys(t *testing.T, b *tab, s sight) {
 		return
 	}
 	for _, scheme := range []string{"light", "dark"} {
-		b.prefer(t, "prefers-color-scheme", scheme)
+		b.Prefer(t, "prefers-color-scheme", scheme)
 		got := press(kb.Tab)
-		ink, ground, err := painted(got.Colour, []string{got.Ground})
-		if got.Name != "a" || got.Text != s.link || got.Style == "none" || got.Width < 2 || got.Height < 24 || err != nil || contrast(ink, ground) < 3 {
+		ink, ground, err := chromium.Painted(got.Colour, []string{got.Ground})
+		if got.Name != "a" || got.Text != s.link || got.Style == "none" || got.Width < 2 || got.Height < 24 || err != nil || chromium.Contrast(ink, ground) < 3 {
 			t.Errorf("%s: the Tab key leads to %+v, want the link with an outline that is seen: %v", scheme, got, err)
 		}
-		b.script(t, `document.querySelector("h1").focus()`)
+		b.Script(t, `document.querySelector("h1").focus()`)
 	}
 	if got := press(kb.Tab); got.Name != "a" {
 		t.Fatalf("the Tab key leads to %+v", got)
@@ -228,13 +175,13 @@ func wantKeys(t *testing.T, b *tab, s sight) {
 }
 
 // follow presses Enter, and waits for what the link leads to.
-func follow(t *testing.T, b *tab, leadsTo string) {
+func follow(t *testing.T, b *chromium.Tab, leadsTo string) {
 	t.Helper()
-	b.script(t, "window.left = true")
-	run(t, b, chromedp.KeyEvent(kb.Enter))
+	b.Script(t, "window.left = true")
+	chromium.Run(t, b, chromedp.KeyEvent(kb.Enter))
 	arrived := fmt.Sprintf("!window.left && document.body?.innerText.includes(%q)", leadsTo)
-	for deadline := time.Now().Add(3 * patience); ; time.Sleep(5 * time.Millisecond) {
-		ctx, cancel := context.WithTimeout(b.ctx, time.Second)
+	for deadline := time.Now().Add(3 * chromium.Patience); ; time.Sleep(5 * time.Millisecond) {
+		ctx, cancel := context.WithTimeout(b.Ctx, time.Second)
 		there, err := chromedp.Run(ctx, chromedp.Evaluate[bool](arrived))
 		if cancel(); err == nil && there {
 			return
@@ -246,7 +193,7 @@ func follow(t *testing.T, b *tab, leadsTo string) {
 }
 
 // takePictures writes what is seen, where somebody asks for it.
-func takePictures(t *testing.T, b *tab, s sight) {
+func takePictures(t *testing.T, b *chromium.Tab, s sight) {
 	t.Helper()
 	folder := os.Getenv("PARGATE_SCREENSHOTS")
 	if folder == "" {
@@ -254,23 +201,23 @@ func takePictures(t *testing.T, b *tab, s sight) {
 	}
 	shoot := func(what, scheme string, width, height int64) {
 		t.Helper()
-		b.resize(t, width, height)
-		b.prefer(t, "prefers-color-scheme", scheme)
+		b.Resize(t, width, height)
+		b.Prefer(t, "prefers-color-scheme", scheme)
 		name := fmt.Sprintf("%s %s %s.png", s.name, what, scheme)
-		if err := os.WriteFile(filepath.Join(folder, strings.ReplaceAll(name, " ", "-")), run(t, b, chromedp.CaptureScreenshot()), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(folder, strings.ReplaceAll(name, " ", "-")), chromium.Run(t, b, chromedp.CaptureScreenshot()), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, scheme := range []string{"light", "dark"} {
 		shoot("360", scheme, 360, 740)
 		shoot("1280", scheme, 1280, 800)
-		b.script(t, largeText)
+		b.Script(t, largeText)
 		shoot("320 large", scheme, 320, 800)
-		b.script(t, asItWas)
-		run(t, b, chromedp.KeyEvent(kb.Tab))
+		b.Script(t, asItWas)
+		chromium.Run(t, b, chromedp.KeyEvent(kb.Tab))
 		shoot("360 Tab", scheme, 360, 740)
-		b.script(t, `document.querySelector("h1").focus()`)
+		b.Script(t, `document.querySelector("h1").focus()`)
 	}
-	b.resize(t, 1280, 800)
-	b.prefer(t)
+	b.Resize(t, 1280, 800)
+	b.Prefer(t)
 }

@@ -3,8 +3,8 @@
 //
 //	pages_test.go          how each page comes about, at a real gateway
 //	accessibility_test.go  what must hold on each: language, headings, focus, names, contrast, narrow windows, large text
-//	contrast_test.go       how well colours can be told apart (WCAG 2.2)
-//	chromium_test.go       the browser, and its end
+//
+// The browser itself is test/chromium.
 //
 // With PARGATE_SCREENSHOTS=FOLDER in the environment the test writes there what it has seen.
 package browser

@@ -15,6 +15,7 @@ import (
 
 	"pargate/proxy"
 	"pargate/pushstore"
+	"pargate/test/chromium"
 	"pargate/test/harness"
 	"pargate/test/upstream"
 )
@@ -28,7 +29,7 @@ type sight struct {
 	link     string // its text; empty: there is none
 	leadsTo  string // what is there when it is followed
 	code     string
-	show     func(*testing.T, *tab) (status int64)
+	show     func(*testing.T, *chromium.Tab) (status int64)
 	status   int64
 }
 
@@ -42,17 +43,17 @@ func sights(t *testing.T) []sight {
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, theApp) }))
 	t.Cleanup(app.Close)
 	g, down, forgetful := gateways(t, app.URL+"/cb")
-	at := func(g *harness.Gateway, target string) func(*testing.T, *tab) int64 {
-		return func(t *testing.T, b *tab) int64 { return b.open(t, g.URL+target) }
+	at := func(g *harness.Gateway, target string) func(*testing.T, *chromium.Tab) int64 {
+		return func(t *testing.T, b *chromium.Tab) int64 { return b.Load(t, g.URL+target) }
 	}
 	// pushed pushes when the page is looked at: a reference does not live long.
-	pushed := func(g *harness.Gateway, state, more string, open func(*testing.T, *tab, string) int64) func(*testing.T, *tab) int64 {
-		return func(t *testing.T, b *tab) int64 {
+	pushed := func(g *harness.Gateway, state, more string, open func(*testing.T, *chromium.Tab, string) int64) func(*testing.T, *chromium.Tab) int64 {
+		return func(t *testing.T, b *chromium.Tab) int64 {
 			uri := g.Push(t, "web", "s3cret", harness.Form("redirect_uri", app.URL+"/cb", "state", state))
 			return open(t, b, g.URL+harness.Short("web", uri)+more)
 		}
 	}
-	once := func(t *testing.T, b *tab, address string) int64 { return b.open(t, address) }
+	once := func(t *testing.T, b *chromium.Tab, address string) int64 { return b.Load(t, address) }
 	noCookie := pushed(g, "x", "&pargate=1", once)
 	const again = "Try again"
 	return []sight{
@@ -103,23 +104,23 @@ func (blindStore) Look(context.Context, pushstore.Party, pushstore.Reference) (p
 }
 
 // twice goes through a sign-in, and opens its link again.
-func twice(t *testing.T, b *tab, address string) int64 {
-	b.open(t, address)
-	if seen := eval[string](t, b, "document.body.innerText"); seen != theApp {
+func twice(t *testing.T, b *chromium.Tab, address string) int64 {
+	b.Load(t, address)
+	if seen := chromium.Eval[string](t, b, "document.body.innerText"); seen != theApp {
 		t.Fatalf("the sign-in ended with %s", seen)
 	}
-	return b.open(t, address)
+	return b.Load(t, address)
 }
 
 // overloaded sends more header fields than any browser does by itself.
-func overloaded(address string) func(*testing.T, *tab) int64 {
-	return func(t *testing.T, b *tab) int64 {
+func overloaded(address string) func(*testing.T, *chromium.Tab) int64 {
+	return func(t *testing.T, b *chromium.Tab) int64 {
 		headers := network.Headers{}
 		for i := range 300 {
 			headers[fmt.Sprintf("X-Field-%d", i)] = "x"
 		}
-		b.send(t, headers)
-		defer b.send(t, network.Headers{})
-		return b.open(t, address)
+		b.Send(t, headers)
+		defer b.Send(t, network.Headers{})
+		return b.Load(t, address)
 	}
 }

@@ -18,6 +18,7 @@ import (
 var elsewhere = map[string]map[string]string{
 	"README.md":                     {"sh": "cmd/pargate/readme_test.go", "json": "cmd/pargate/readme_test.go"},
 	"SECURITY.md":                   {"sh": "test/docs/security_test.go"},
+	"docs/how-par-works.md":         {"text": "cmd/pargate-demo/drawing_test.go"},
 	"docs/request-objects.md":       {"sh": "test/clients/documentation_test.go", "json": "test/clients/documentation_test.go", "js": "test/clients/documentation_test.go"},
 	"docs/clients/openid-client.md": {"js": "test/clients/pages_test.go"},
 	"docs/clients/oauth4webapi.md":  {"js": "test/clients/pages_test.go"},

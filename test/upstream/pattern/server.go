@@ -1,18 +1,13 @@
 package pattern
 
 import (
+	"cmp"
 	"crypto/rand"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
-	"testing"
-
-	"pargate/test/upstream"
 )
 
 // The one user. The password has what forms and charsets spoil.
@@ -56,9 +51,10 @@ func All() []Pattern {
 	}
 }
 
-// Server is a running stand-in.
+// Server is a stand-in. It is an http.Handler.
 type Server struct {
 	Pattern
+	Cookie      string // name of the session's; empty means sid
 	URL         string
 	Application string // origin of the foreign login application; empty: there is none
 
@@ -69,7 +65,6 @@ type Server struct {
 	kept         map[string]any      // whatever an id in an address stands for
 	codes        map[string]Asked
 	told         map[string]Asked // of codes that were redeemed too
-	requests     []upstream.Request
 }
 
 // session is what the server knows of a browser.
@@ -83,28 +78,20 @@ type session struct {
 // handler answers a request to one path, or to any path below one that ends in a slash.
 type handler func(*exchange)
 
-// Start starts a stand-in that ends with the test. Its issuer is its own URL; clients are registered redirect_uris by
-// client_id.
-func (p Pattern) Start(t testing.TB, clients map[string][]string) *Server {
-	t.Helper()
-	s := &Server{Pattern: p, redirectURIs: clients, sessions: map[string]*session{}, kept: map[string]any{}, codes: map[string]Asked{}, told: map[string]Asked{}}
-	s.URL = serve(t, s)
-	s.issuer = s.URL
-	if p.application != nil {
-		s.Application = serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.answer(w, r, p.application) }))
-	}
-	return s
+// New makes a stand-in; Listening says where it is. Clients are registered redirect_uris by client_id.
+func (p Pattern) New(clients map[string][]string) *Server {
+	return &Server{Pattern: p, redirectURIs: clients, sessions: map[string]*session{}, kept: map[string]any{}, codes: map[string]Asked{}, told: map[string]Asked{}}
 }
 
-func serve(t testing.TB, h http.Handler) string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: h, DisableGeneralOptionsHandler: true}}
-	server.Start()
-	t.Cleanup(server.Close)
-	return server.URL
+// ServesApplication reports whether there is a login application, which wants an origin of its own.
+func (p Pattern) ServesApplication() bool { return p.application != nil }
+
+// Listening says where the server answers, which is its issuer until SetIssuer says otherwise, and where its login application
+// does; empty: there is none.
+func (s *Server) Listening(url, application string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.URL, s.issuer, s.Application = url, url, application
 }
 
 // SetIssuer says under which URL browsers know the server: the gateway's.
@@ -112,13 +99,6 @@ func (s *Server) SetIssuer(issuer string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.issuer = issuer
-}
-
-// Requests returns what has arrived so far, without requests for metadata.
-func (s *Server) Requests() []upstream.Request {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.requests)
 }
 
 // Believed returns the request that a code stands for, whether or not it has been redeemed.
@@ -136,9 +116,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			x.metadata()
 			return
 		}
-		s.requests = append(s.requests, upstream.Request{Method: r.Method, Target: r.RequestURI, Host: r.Host, Header: r.Header.Clone(), Body: x.text})
 		s.route(x.path)(x)
 	})
+}
+
+// ServeApplication is the login application on another origin.
+func (s *Server) ServeApplication(w http.ResponseWriter, r *http.Request) {
+	s.answer(w, r, s.application)
 }
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, h handler) {
@@ -211,12 +195,13 @@ func (x *exchange) origin() string {
 
 // session returns the browser's session, which begins with its first use.
 func (x *exchange) session() *session {
-	if c, err := x.r.Cookie("sid"); err == nil && x.sessions[c.Value] != nil {
+	name := cmp.Or(x.Cookie, "sid")
+	if c, err := x.r.Cookie(name); err == nil && x.sessions[c.Value] != nil {
 		return x.sessions[c.Value]
 	}
 	id, s := rand.Text(), &session{csrf: rand.Text()}
 	x.sessions[id] = s
-	http.SetCookie(x.w, &http.Cookie{Name: "sid", Value: id, Path: "/", HttpOnly: true})
-	x.r.AddCookie(&http.Cookie{Name: "sid", Value: id}) // for the next call
+	http.SetCookie(x.w, &http.Cookie{Name: name, Value: id, Path: "/", HttpOnly: true})
+	x.r.AddCookie(&http.Cookie{Name: name, Value: id}) // for the next call
 	return s
 }

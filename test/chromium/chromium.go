@@ -1,4 +1,4 @@
-package browser
+package chromium
 
 import (
 	"bytes"
@@ -37,17 +37,17 @@ func program(t *testing.T) string {
 	return ""
 }
 
-// patience is how long one step may take, on a machine that has much else to do.
-const patience = 20 * time.Second
+// Patience is how long one step may take, on a machine that has much else to do.
+const Patience = 20 * time.Second
 
-// tab is the one tab of a Chromium.
-type tab struct {
-	ctx context.Context
-	own string // the User-Agent
+// Tab is a tab of a Chromium.
+type Tab struct {
+	Ctx context.Context // of chromedp
+	own string          // the User-Agent
 }
 
-// openTab starts a Chromium, which ends with the test and leaves nothing behind.
-func openTab(t *testing.T) *tab {
+// OpenTab starts a Chromium, which ends with the test and leaves nothing behind.
+func OpenTab(t *testing.T) *Tab {
 	t.Helper()
 	path := program(t)
 	profile, err := os.MkdirTemp("", "pargate-chromium-")
@@ -62,7 +62,7 @@ func openTab(t *testing.T) *tab {
 	allocator, release := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, cancel := chromedp.NewContext(allocator)
 	t.Cleanup(func() {
-		closing, done := context.WithTimeout(ctx, patience)
+		closing, done := context.WithTimeout(ctx, Patience)
 		if err := chromedp.Cancel(closing); err != nil {
 			t.Errorf("Chromium does not end: %v", err)
 		}
@@ -77,10 +77,23 @@ func openTab(t *testing.T) *tab {
 	if err := chromedp.Do(ctx); err != nil { // without a deadline, which would be the browser's
 		t.Fatal(err)
 	}
-	b := &tab{ctx: ctx}
-	call(t, b, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}) // no window has it
-	b.own = eval[string](t, b, "navigator.userAgent")
+	b := &Tab{Ctx: ctx}
+	Call(t, b, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}) // no window has it
+	b.own = Eval[string](t, b, "navigator.userAgent")
 	return b
+}
+
+// NewTab opens another tab of the same Chromium, which ends with it.
+func (b *Tab) NewTab(t *testing.T) *Tab {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(b.Ctx)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatal(err)
+	}
+	n := &Tab{Ctx: ctx, own: b.own}
+	Call(t, n, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
+	return n
 }
 
 // inUse reports whether a process names the folder in its command line, as far as the system tells.
@@ -97,10 +110,10 @@ func inUse(folder string) bool {
 	return false
 }
 
-// run runs an action.
-func run[T any](t *testing.T, b *tab, action chromedp.Action[T]) T {
+// Run runs an action.
+func Run[T any](t *testing.T, b *Tab, action chromedp.Action[T]) T {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	ctx, cancel := context.WithTimeout(b.Ctx, Patience)
 	defer cancel()
 	value, err := chromedp.Run(ctx, action)
 	if err != nil {
@@ -109,28 +122,28 @@ func run[T any](t *testing.T, b *tab, action chromedp.Action[T]) T {
 	return value
 }
 
-// eval returns the value of an expression on the page.
-func eval[T any](t *testing.T, b *tab, expression string) T {
+// Eval returns the value of an expression on the page.
+func Eval[T any](t *testing.T, b *Tab, expression string) T {
 	t.Helper()
-	return run(t, b, chromedp.Evaluate[T](expression))
+	return Run(t, b, chromedp.Evaluate[T](expression))
 }
 
-// script runs statements on the page.
-func (b *tab) script(t *testing.T, statements string) {
+// Script runs statements on the page.
+func (b *Tab) Script(t *testing.T, statements string) {
 	t.Helper()
-	eval[bool](t, b, "(() => {"+statements+"; return true})()")
+	Eval[bool](t, b, "(() => {"+statements+"; return true})()")
 }
 
-// open loads an address and returns the status of what is there in the end.
-func (b *tab) open(t *testing.T, address string) int64 {
+// Load loads an address and returns the status of what is there in the end.
+func (b *Tab) Load(t *testing.T, address string) int64 {
 	t.Helper()
-	return run(t, b, chromedp.NavigateResponse(address)).Status
+	return Run(t, b, chromedp.NavigateResponse(address)).Status
 }
 
-// call sends a command of the DevTools protocol.
-func call[P, R any](t *testing.T, b *tab, command cdp.Command[P, R], params P) R {
+// Call sends a command of the DevTools protocol.
+func Call[P, R any](t *testing.T, b *Tab, command cdp.Command[P, R], params P) R {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	ctx, cancel := context.WithTimeout(b.Ctx, Patience)
 	defer cancel()
 	result, err := chromedp.Call(ctx, command, params)
 	if err != nil {
@@ -139,51 +152,51 @@ func call[P, R any](t *testing.T, b *tab, command cdp.Command[P, R], params P) R
 	return result
 }
 
-// speak sets the languages that the browser asks for, as in its Accept-Language; empty: its own.
-func (b *tab) speak(t *testing.T, languages string) {
+// Speak sets the languages that the browser asks for, as in its Accept-Language; empty: its own.
+func (b *Tab) Speak(t *testing.T, languages string) {
 	t.Helper()
-	call(t, b, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: b.own, AcceptLanguage: languages})
+	Call(t, b, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: b.own, AcceptLanguage: languages})
 }
 
-// send adds header fields to every request from now on.
-func (b *tab) send(t *testing.T, headers network.Headers) {
+// Send adds header fields to every request from now on.
+func (b *Tab) Send(t *testing.T, headers network.Headers) {
 	t.Helper()
-	call(t, b, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: headers})
+	Call(t, b, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: headers})
 }
 
-// prefer sets media features, pairs of name and value; those that are not named are as usual.
-func (b *tab) prefer(t *testing.T, pairs ...string) {
+// Prefer sets media features, pairs of name and value; those that are not named are as usual.
+func (b *Tab) Prefer(t *testing.T, pairs ...string) {
 	t.Helper()
 	var features []*emulation.MediaFeature
 	for i := 0; i < len(pairs); i += 2 {
 		features = append(features, &emulation.MediaFeature{Name: pairs[i], Value: pairs[i+1]})
 	}
-	call(t, b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: features})
+	Call(t, b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: features})
 }
 
-// resize sets the size of the window.
-func (b *tab) resize(t *testing.T, width, height int64) {
+// Resize sets the size of the window.
+func (b *Tab) Resize(t *testing.T, width, height int64) {
 	t.Helper()
-	run(t, b, chromedp.EmulateViewport(width, height))
+	Run(t, b, chromedp.EmulateViewport(width, height))
 }
 
-// spoken is a node of the accessibility tree, as a screen reader gets it.
-type spoken struct {
-	role, name string
-	level      int // of a heading; zero: it is none
+// Spoken is a node of the accessibility tree, as a screen reader gets it.
+type Spoken struct {
+	Role, Name string
+	Level      int // of a heading; zero: it is none
 }
 
-// tree returns the accessibility tree in its order, without what is not told.
-func (b *tab) tree(t *testing.T) (nodes []spoken) {
+// Tree returns the accessibility tree in its order, without what is not told.
+func (b *Tab) Tree(t *testing.T) (nodes []Spoken) {
 	t.Helper()
-	for _, n := range call(t, b, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{}).Nodes {
+	for _, n := range Call(t, b, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{}).Nodes {
 		if n.Ignored || n.Role == nil {
 			continue
 		}
-		node := spoken{role: text(t, n.Role), name: strings.TrimSpace(text(t, n.Name))}
+		node := Spoken{Role: text(t, n.Role), Name: strings.TrimSpace(text(t, n.Name))}
 		for _, property := range n.Properties {
 			if property.Name == "level" {
-				decode(t, property.Value, &node.level)
+				decode(t, property.Value, &node.Level)
 			}
 		}
 		nodes = append(nodes, node)

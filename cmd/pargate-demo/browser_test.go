@@ -1,0 +1,338 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"pargate/test/chromium"
+)
+
+// click clicks an element, and waits until what it leads to is there.
+func click(t *testing.T, b *chromium.Tab, selector, leadsTo string) {
+	t.Helper()
+	b.Script(t, "window.left = true")
+	b.Script(t, fmt.Sprintf("document.querySelector(%q).click()", selector))
+	await(t, b, "!window.left && ("+leadsTo+")")
+}
+
+// await waits until an expression is true; between two pages there is nothing to ask, which is an error.
+func await(t *testing.T, b *chromium.Tab, expression string) {
+	t.Helper()
+	for deadline := time.Now().Add(chromium.Patience); ; time.Sleep(10 * time.Millisecond) {
+		ctx, cancel := context.WithTimeout(b.Ctx, time.Second)
+		there, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("!!("+expression+")"))
+		if cancel(); err == nil && there {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("in vain for %s: %v\n%.2000s", expression, err, chromium.Eval[string](t, b, "document.documentElement.innerText"))
+		}
+	}
+}
+
+const (
+	signedInYet = `document.querySelector("#summary table")`
+	allSteps    = `[...Array(10).keys()].every(i => document.querySelector("#step-" + (i + 1) + " details"))`
+)
+
+// A person signs in with a Chromium, by clicking: the picture in one tab, the sign-in in another, and the arrows of the one appear
+// while the other goes on.
+func TestAPersonSeesTheWholeFlow(t *testing.T) {
+	p, _ := startPicture(t, setup{})
+	b := chromium.OpenTab(t)
+	b.Resize(t, 1280, 900)
+	b.Load(t, p.site.String()+"/")
+	inspect(t, b, "choose", "")
+	click(t, b, "form button", `document.querySelector("#picture")`)
+	if chromium.Eval[int](t, b, `document.querySelectorAll(".steps .arrows li").length`) != 0 {
+		t.Error("something is drawn before anything has happened")
+	}
+	picture := chromium.Eval[string](t, b, "location.href")
+
+	login := b.NewTab(t)
+	login.Load(t, chromium.Eval[string](t, b, `document.querySelector("a.button").href`))
+	await(t, login, `document.querySelector("input[type=password]")`)
+	await(t, b, `document.querySelector("#step-7 details")`) // the first tab knows already
+	if chromium.Eval[bool](t, b, `!!document.querySelector("#step-8 details")`) {
+		t.Error("a step is drawn that has not happened")
+	}
+	if address := chromium.Eval[string](t, login, "location.href"); strings.Contains(address, "state=") || strings.Contains(address, "claims") {
+		t.Errorf("the address bar shows %s", address)
+	}
+	login.Script(t, fmt.Sprintf(`document.querySelector("input[name=username]").value = %q; document.querySelector("input[type=password]").value = %q`, userName, password))
+	click(t, login, "button", `document.body.innerText.includes("Signed in as")`)
+	await(t, b, signedInYet)
+	await(t, b, allSteps)
+	click(t, login, "a", `document.querySelector("#picture")`)
+	if back := chromium.Eval[string](t, login, "location.href"); back != picture {
+		t.Errorf("the client's link leads to %s, want %s", back, picture)
+	}
+	// What a Chromium itself has had in its addresses is what was measured.
+	c, problem := p.takes[0].outcome()
+	if c == nil || c.With.InHistory != "" || c.With.InReferer != "" || c.With.Parameters != 2 || c.Without.Parameters != 12 || c.Without.Address < 10*c.With.Address {
+		t.Errorf("%+v %s", c, problem)
+	}
+	inspect(t, b, "run", ".arrows > li:first-child > details")
+	wantKeyboard(t, b)
+	wantLists(t, b)
+}
+
+// Every button is clicked, and shows that it did not work.
+func TestAPersonCannotBreakIt(t *testing.T) {
+	p, v := startPicture(t, setup{})
+	page := v.post(t, "/runs", "request=signed&server=django")
+	b := chromium.OpenTab(t)
+	b.Resize(t, 1280, 900)
+	v.post(t, page.at+"/sign-in", "") // its arrows are on the page too
+	v.get(t, page.at+"/events?after=0")
+	b.Load(t, p.site.String()+page.at)
+	for _, a := range attacks {
+		verdict := fmt.Sprintf(`document.querySelector("#break-%s").parentElement.querySelector(".verdict")`, a.Key)
+		click(t, b, fmt.Sprintf(`form[action$="/break/%s"] button`, a.Key), verdict)
+		if text := chromium.Eval[string](t, b, verdict+".innerText"); !strings.HasPrefix(text, "✓") {
+			t.Errorf("%s: %s", a.Name, text)
+		}
+	}
+	b.Script(t, `for (const e of document.querySelectorAll("details > .sides")) e.remove()`) // nobody sees them
+	if twice := chromium.Eval[[]string](t, b, `[...document.querySelectorAll("[id]")].map(e => e.id).filter((id, i, all) => all.indexOf(id) !== i)`); len(twice) > 0 {
+		t.Errorf("two elements have the name %v", twice)
+	}
+	inspect(t, b, "broken", "")
+}
+
+// The stand-in and the other servers, at the press of a button; the picture comes alive by itself.
+func TestAStandInIsWatched(t *testing.T) {
+	p, v := startPicture(t, setup{})
+	b := chromium.OpenTab(t)
+	b.Resize(t, 1280, 900)
+	for _, server := range []string{"go-oauth2", "doorkeeper"} {
+		page := v.post(t, "/runs", "request=big&server="+server)
+		b.Load(t, p.site.String()+page.at)
+		click(t, b, ".buttons form button", signedInYet+" && "+allSteps)
+	}
+}
+
+// Without a script the page refreshes itself until all is there.
+func TestItWorksWithoutAScript(t *testing.T) {
+	p, v := startPicture(t, setup{})
+	b := chromium.OpenTab(t)
+	chromium.Call(t, b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	page := v.post(t, "/runs", "request=small&server=express")
+	v.post(t, page.at+"/sign-in", "")
+	b.Load(t, p.site.String()+page.at)
+	await(t, b, signedInYet+" && "+allSteps)
+	// Somebody who comes while it goes on has the refresh, too.
+	page = v.post(t, "/runs", "request=small&server=express")
+	short, err := newBrowser(newTransport(), p.takes[1].demo).load(t.Context(), move{address: p.takes[1].demo.clientSite.String() + "/"})
+	if err != nil || short.location() == nil {
+		t.Fatal(err)
+	}
+	if text := v.get(t, page.at).text; !strings.Contains(text, `<noscript><meta http-equiv="refresh"`) {
+		t.Error("a page that is not complete does not refresh")
+	}
+}
+
+// inspect looks at the page as it is: in every colour, in narrow and wide windows, closed and with what is named opened.
+func inspect(t *testing.T, b *chromium.Tab, name, opened string) {
+	t.Helper()
+	for _, open := range []bool{false, true} {
+		what := name
+		if open && opened == "" {
+			break
+		}
+		if open {
+			what += "-open"
+			b.Script(t, fmt.Sprintf(`for (const e of document.querySelectorAll(%q)) e.open = true`, opened))
+		}
+		b.Resize(t, 1280, 900)
+		chromium.WantColours(t, b)
+		for _, width := range []int64{320, 360, 768, 1280, 1920} {
+			b.Resize(t, width, 800)
+			if scrolled := chromium.Eval[float64](t, b, "document.documentElement.scrollWidth"); scrolled > float64(width) {
+				t.Errorf("%s: at %d pixels the page is %g wide, because of %s", what, width, scrolled, chromium.Eval[string](t, b,
+					fmt.Sprintf(`[...document.querySelectorAll("main *")].filter(e => e.getBoundingClientRect().right > %d).map(e => e.outerHTML.slice(0, 100)).at(-1) ?? "nothing"`, width)))
+			}
+			if width != 360 {
+				continue
+			}
+			for _, text := range chromium.Eval[[]chromium.Text](t, b, chromium.ReadTexts) {
+				if text.Right > text.Left && (text.Left < -1 || text.Right > float64(width)+1) {
+					t.Errorf("%s: at %d pixels %q is at %g to %g", what, width, text.Text, text.Left, text.Right)
+					break
+				}
+			}
+		}
+		small := chromium.Eval[[]string](t, b, `[...document.querySelectorAll("button, a.button, summary")].filter(e => e.getBoundingClientRect().height < 24).map(e => e.innerText)`)
+		if len(small) > 0 {
+			t.Errorf("%s: too small to hit: %v", what, small)
+		}
+		takePictures(t, b, what)
+	}
+	b.Script(t, `for (const e of document.querySelectorAll("details")) e.open = false`)
+	b.Resize(t, 1280, 900)
+}
+
+// wantKeyboard walks with the Tab key: the arrows come in the order of the steps, each shows that it is there, and Enter opens it.
+func wantKeyboard(t *testing.T, b *chromium.Tab) {
+	t.Helper()
+	arrows := chromium.Eval[[]string](t, b, `[...document.querySelectorAll(".steps .arrows > li")].map(e => e.id)`)
+	var steps []int
+	var walked []string
+	b.Script(t, `document.querySelector("#picture").tabIndex = -1; document.querySelector("#picture").focus()`)
+	for range arrows {
+		chromium.Run(t, b, chromedp.KeyEvent(kb.Tab))
+		at := chromium.Eval[struct {
+			ID, Outline, Colour, Ground string
+			Step                        int
+			Width                       float64
+		}](t, b, `(e => { const s = getComputedStyle(e); return { ID: e.closest("li")?.id ?? "", Step: parseInt(e.closest("ol")?.id.slice(5) ?? "0"), Outline: s.outlineStyle,
+			Width: parseFloat(s.outlineWidth), Colour: s.outlineColor, Ground: getComputedStyle(document.body).backgroundColor } })(document.activeElement)`)
+		ink, ground, err := chromium.Painted(at.Colour, []string{at.Ground})
+		if at.Outline == "none" || at.Width < 2 || err != nil || chromium.Contrast(ink, ground) < 3 {
+			t.Errorf("%s does not show that the keyboard is there: %+v %v", at.ID, at, err)
+		}
+		walked, steps = append(walked, at.ID), append(steps, at.Step)
+	}
+	slices.Sort(arrows)
+	if !slices.IsSorted(steps) || len(steps) == 0 || steps[0] != 1 || steps[len(steps)-1] != 10 {
+		t.Errorf("the Tab key goes through the steps as %v", steps)
+	}
+	if slices.Sort(walked); !slices.Equal(walked, arrows) {
+		t.Errorf("the Tab key leads to %v, want %v", walked, arrows)
+	}
+	chromium.Run(t, b, chromedp.KeyEvent(kb.Enter))
+	if !chromium.Eval[bool](t, b, `document.activeElement.parentElement.open`) {
+		t.Error("Enter does not open an arrow")
+	}
+}
+
+// wantLists checks what a screen reader is told: one list item for each step and for each arrow, with who and to whom in its name.
+func wantLists(t *testing.T, b *chromium.Tab) {
+	t.Helper()
+	var main, headings int
+	var arrows []string
+	for _, n := range b.Tree(t) {
+		switch n.Role {
+		case "main":
+			main++
+		case "heading":
+			headings++
+		case "DisclosureTriangle":
+			arrows = append(arrows, n.Name)
+		}
+	}
+	drawn := chromium.Eval[int](t, b, `document.querySelectorAll(".arrows > li > details > summary").length`)
+	if main != 1 || headings < len(steps)+len(attacks) || len(arrows) < 40 {
+		t.Errorf("%d main, %d headings, %d arrows of %d", main, headings, len(arrows), drawn)
+	}
+	for _, name := range arrows {
+		if !strings.Contains(name, " to ") && !strings.HasPrefix(name, "Before") {
+			t.Errorf("an arrow is called %q", name)
+		}
+	}
+	if loose := chromium.Eval[int](t, b, `[...document.querySelectorAll(".arrow")].filter(e => !e.closest("li")).length`); loose > 0 {
+		t.Errorf("%d arrows are no list items", loose)
+	}
+}
+
+// The README's picture is what a Chromium shows. This makes it again:
+//
+//	PARGATE_SCREENSHOTS=$PWD/docs go test -run TheReadmesPicture ./cmd/pargate-demo
+func TestTheReadmesPicture(t *testing.T) {
+	folder := os.Getenv("PARGATE_SCREENSHOTS")
+	p, v := startPicture(t, setup{})
+	page := v.post(t, "/runs", "request=big&server=express")
+	b := chromium.OpenTab(t)
+	b.Resize(t, 1000, 900)
+	b.Load(t, p.site.String()+page.at)
+	click(t, b, ".buttons form button", signedInYet+" && "+allSteps)
+	// The steps in which the request is on its way.
+	b.Script(t, `for (const e of document.querySelectorAll("section.start, #picture, #picture + p, .steps > li:nth-child(n+8), .beside, main > h1, main > p, [aria-labelledby=break]")) e.remove()`)
+	b.Resize(t, 1000, int64(chromium.Eval[float64](t, b, "document.documentElement.scrollHeight")))
+	picture := packed(t, chromium.Run(t, b, chromedp.CaptureScreenshot()))
+	if size := len(picture); size > 300_000 || size < 20_000 {
+		t.Errorf("it has %d bytes, want less than 300 KB", size)
+	}
+	if folder == "" {
+		return
+	}
+	if err := os.WriteFile(filepath.Join(folder, "par-happens.png"), picture, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// packed makes a screenshot small: with the 256 colours that it has most of.
+func packed(t *testing.T, screenshot []byte) []byte {
+	t.Helper()
+	seen, err := png.Decode(bytes.NewReader(screenshot))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pixels, ok := seen.(*image.RGBA)
+	if !ok {
+		t.Fatalf("the screenshot is a %T", seen)
+	}
+	at := func(i int) color.RGBA {
+		return color.RGBA{pixels.Pix[i], pixels.Pix[i+1], pixels.Pix[i+2], pixels.Pix[i+3]}
+	}
+	count := map[color.RGBA]int{}
+	for i := 0; i < len(pixels.Pix); i += 4 {
+		count[at(i)]++
+	}
+	var palette color.Palette
+	colours := slices.SortedFunc(maps.Keys(count), func(a, b color.RGBA) int { return count[b] - count[a] })
+	for _, c := range colours[:min(len(colours), 256)] {
+		palette = append(palette, c)
+	}
+	nearest := map[color.RGBA]uint8{}
+	for _, c := range colours {
+		nearest[c] = uint8(palette.Index(c))
+	}
+	few := image.NewPaletted(seen.Bounds(), palette)
+	for i := range few.Pix {
+		few.Pix[i] = nearest[at(4*i)]
+	}
+	var b bytes.Buffer
+	if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&b, few); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// takePictures writes what is seen, where somebody asks for it.
+func takePictures(t *testing.T, b *chromium.Tab, name string) {
+	t.Helper()
+	folder := os.Getenv("PARGATE_SCREENSHOTS")
+	if folder == "" {
+		return
+	}
+	for _, scheme := range []string{"light", "dark"} {
+		for _, width := range []int64{360, 1280} {
+			b.Prefer(t, "prefers-color-scheme", scheme)
+			b.Resize(t, width, 800)
+			height := chromium.Eval[float64](t, b, "document.documentElement.scrollHeight")
+			b.Resize(t, width, int64(math.Min(height, 6000)))
+			file := filepath.Join(folder, fmt.Sprintf("demo-%s-%d-%s.png", name, width, scheme))
+			if err := os.WriteFile(file, chromium.Run(t, b, chromedp.CaptureScreenshot()), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	b.Prefer(t)
+}

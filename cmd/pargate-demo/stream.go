@@ -1,0 +1,52 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+)
+
+// stream sends what is added to the picture, until it is complete.
+func (p *picture) stream(w http.ResponseWriter, r *http.Request, t *take) {
+	after := r.FormValue("after")
+	if last := r.Header.Get("Last-Event-ID"); last != "" {
+		after = last
+	}
+	version, err := strconv.Atoi(after)
+	if err != nil {
+		http.Error(w, "after must be a number", http.StatusBadRequest)
+		return
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	out := http.NewResponseController(w)
+	for {
+		events, now, more := t.film.since(version)
+		for _, e := range events {
+			send(w, e.version, "arrow", map[string]any{"step": e.Step, "id": e.Anchor(), "html": p.text("arrow", e)})
+		}
+		version = now
+		if summary, problem := t.outcome(); summary != nil || problem != "" {
+			send(w, version, "summary", map[string]any{"html": p.text("summary", map[string]any{"Summary": summary, "Problem": problem})})
+			out.Flush()
+			return
+		}
+		if out.Flush() != nil {
+			return
+		}
+		select {
+		case <-more:
+		case <-t.told:
+		case <-r.Context().Done():
+			return
+		case <-t.ctx.Done():
+			return
+		}
+	}
+}
+
+// send writes one server-sent event; JSON has no line ends in it.
+func send(w http.ResponseWriter, id int, name string, data any) {
+	text, _ := json.Marshal(data) // strings and numbers
+	fmt.Fprintf(w, "id: %d\nevent: %s\ndata: %s\n\n", id, name, text)
+}
