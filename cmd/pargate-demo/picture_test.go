@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os/exec"
 	"reflect"
@@ -315,5 +316,21 @@ func TestThePageIsForThisMachine(t *testing.T) {
 	}
 	if got := v.post(t, "/runs", "request=small&server=elsewhere"); got.status != http.StatusBadRequest || !strings.Contains(got.text, "must be among") {
 		t.Errorf("an unknown server: %d %s", got.status, got.text)
+	}
+}
+
+// Whoever posts to a port of the demo does not fill its memory.
+func TestATapKeepsNoLargeBody(t *testing.T) {
+	seen := &tap{at: atClient}
+	handler := seen.around(http.NotFoundHandler())
+	for size, want := range map[int]int{maxBody: http.StatusNotFound, maxBody + 1: http.StatusRequestEntityTooLarge} {
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "/", strings.NewReader(strings.Repeat("x", size))))
+		if answer.Code != want {
+			t.Errorf("%d bytes: %d, want %d", size, answer.Code, want)
+		}
+	}
+	if kept := seen.all(nil); len(kept) != 1 || len(kept[0].body) != maxBody {
+		t.Errorf("it keeps %d requests", len(kept))
 	}
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -37,6 +39,10 @@ func (x exchange) location() *url.URL {
 	}
 	return to
 }
+
+// maxBody is how much a request may bring: any page in a person's browser can post to a port, and a tap keeps all of it.
+// It is more than pargate and the servers take.
+const maxBody = 256 << 10
 
 // tap keeps what passes by, in order, and hands it to the film.
 type tap struct {
@@ -121,7 +127,11 @@ func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { retur
 // it finds it here.
 func (t *tap) around(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := drain(r.Body)
+		body, err := drain(http.MaxBytesReader(w, r.Body, maxBody))
+		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+			http.Error(w, fmt.Sprintf("a request may bring %d bytes here", maxBody), http.StatusRequestEntityTooLarge)
+			return
+		}
 		if err != nil {
 			http.Error(w, "the request did not arrive", http.StatusBadRequest)
 			return
