@@ -29,7 +29,7 @@ var attacks = []*attack{
 		Native: "It is bound to the client that pushed (RFC 9126 §2.2). Refused, and not used up by it."},
 	{Key: "expire", Name: "Let it expire", lifetime: shortLifetime, run: expire,
 		Does:   "A gateway with PAR_TTL=5s, and a browser that comes when they are over: the button takes as long.",
-		Native: "expires_in is meant (RFC 9126 §2.2). Refused."},
+		Native: "A request_uri that has expired must be refused (RFC 9126 §4)."},
 	{Key: "scope", Name: "Change the scope in the address bar", run: scopeInAddress,
 		Does:   "Writes &scope=openid+admin behind the request_uri.",
 		Native: "Only what was pushed counts (RFC 9126 §4, RFC 9101 §6.3): the addition has no effect."},
