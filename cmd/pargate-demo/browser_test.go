@@ -134,6 +134,10 @@ func TestItWorksWithoutAScript(t *testing.T) {
 	b := chromium.OpenTab(t)
 	chromium.Call(t, b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 	page := v.post(t, "/runs", "request=small&server=express")
+	const refresh = `<noscript><meta http-equiv="refresh"`
+	if !strings.Contains(page.text, refresh) { // it is open while somebody signs in elsewhere
+		t.Error("a page on which nothing has begun does not refresh")
+	}
 	v.post(t, page.at+"/sign-in", "")
 	b.Load(t, p.site.String()+page.at)
 	await(t, b, signedInYet+" && "+allSteps)
@@ -143,7 +147,7 @@ func TestItWorksWithoutAScript(t *testing.T) {
 	if err != nil || short.location() == nil {
 		t.Fatal(err)
 	}
-	if text := v.get(t, page.at).text; !strings.Contains(text, `<noscript><meta http-equiv="refresh"`) {
+	if text := v.get(t, page.at).text; !strings.Contains(text, refresh) {
 		t.Error("a page that is not complete does not refresh")
 	}
 }
