@@ -23,7 +23,7 @@ import (
 // behind each: memory, goroutines and descriptors. It is not parallel: it looks at the whole process.
 func TestNothingGrows(t *testing.T) {
 	const rounds, mayGrow = 6, 1 << 20
-	round := time.Duration(count.Of(120_000)) * time.Millisecond / rounds
+	round := time.Duration(count.Of(80_000)) * time.Millisecond / rounds
 	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // one that records nothing
 		io.Copy(io.Discard, r.Body)
 		switch {
