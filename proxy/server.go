@@ -106,10 +106,7 @@ func New(o Options) (*Server, error) {
 	case o.FAPI && o.PushLifetime >= 600*time.Second: // FAPI 2.0 Security Profile §5.3.2.2
 		return nil, errors.New("proxy: a request_uri lives less than 600 s under the FAPI profile")
 	}
-	o.Store = observedStore{o.Store, o.Metrics}
-	if o.Tracer != nil {
-		o.Store = tracedStore{o.Store, o.Tracer}
-	}
+	o.Store = observedStore{o.Store, o.Metrics, o.Tracer}
 	s := &Server{Options: o, proxies: trustedProxies{networks: o.TrustedProxies, sockets: o.TrustSockets}, limiter: newLimiter(o.PushRate, o.Now), hop: rand.Text(),
 		admission: Shares{Total: maxRequests, Each: maxRequestsOfOne, Free: o.TrustedProxies}}
 	resume := map[string]bool{}

@@ -281,7 +281,6 @@ func trustsTheSystem(t *testing.T, binary string) {
 	}
 }
 
-// net/http tells the process's own log what comes on a connection on which nothing was asked: a second answer, with its code.
 // saysMoreThanAsked is a server that sends a second answer, with a code in it, behind each one that it was asked for.
 func saysMoreThanAsked(t *testing.T) (address string) {
 	t.Helper()
@@ -311,6 +310,7 @@ func saysMoreThanAsked(t *testing.T) (address string) {
 	return "http://" + listener.Addr().String()
 }
 
+// net/http tells the process's own log what comes on a connection on which nothing was asked: a second answer, with its code.
 func repeatsNothingUnasked(t *testing.T, binary string) {
 	p := startProcess(t, binary, "UPSTREAM_URL="+saysMoreThanAsked(t), "PUBLIC_URL=http://127.0.0.1:1", "AUTHORIZE_PATH=/authorize", "TOKEN_PATH=/token", "LOG_LEVEL=debug")
 	fetch(t, p.public+"/page")
