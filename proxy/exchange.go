@@ -152,7 +152,8 @@ func (s *Server) logExchange(r *http.Request, x *exchange, rec *recorder, took t
 // loggedPath is a path as it may be logged: some servers put an address with its query into it.
 func loggedPath(path string) string {
 	if at := parametersInPath.FindStringIndex(path); at != nil {
-		path = path[:at[0]] + "..."
+		const cut = "..."
+		return clip(path[:at[0]], 256-len(cut)) + cut
 	}
 	return clip(path, 256)
 }
