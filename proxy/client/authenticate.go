@@ -258,15 +258,14 @@ func (a *Authenticator) checkSecret(ctx context.Context, c *Client, texts []stri
 		if err != nil {
 			return err
 		}
-		if matches && kept.hash != nil {
-			a.verified.add(hash, text)
+		if matches {
 			return nil
 		}
 	}
 	return errors.New("wrong secret")
 }
 
-// compute compares text with a hash, when its turn has come.
+// compute compares text with a hash, when its turn has come. Another one's turn may have shown meanwhile that it is right.
 func (a *Authenticator) compute(ctx context.Context, hash slowHash, text string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, maxHashWait)
 	defer cancel()
@@ -276,8 +275,15 @@ func (a *Authenticator) compute(ctx context.Context, hash slowHash, text string)
 	case <-ctx.Done():
 		return false, oauth.TemporarilyUnavailable("too many secrets are being checked; try again").Because(ctx.Err())
 	}
+	if a.verified.has(hash, text) {
+		return true, nil
+	}
 	a.worked(workHash)
-	return hash.matches(text), nil
+	matches := hash.matches(text)
+	if matches {
+		a.verified.add(hash, text)
+	}
+	return matches, nil
 }
 
 func (a *Authenticator) worked(what string) {

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -129,6 +130,39 @@ func TestARightSecretIsComputedOnce(t *testing.T) {
 		if n := push("a", "x"); n != 1 {
 			t.Errorf("a wrong one is computed each time: %d hashes", n)
 		}
+	}
+}
+
+// Clients push in bursts, and after a start none of their secrets is known.
+func TestARightSecretThatComesOftenAtOnceIsComputedOnceATurn(t *testing.T) {
+	t.Parallel()
+	a := authenticator(t, load(t, `[{"client_id": "a", "client_secret": "`+argon("s")+`"}]`))
+	turns := min(4, runtime.GOMAXPROCS(0))
+	var hashes atomic.Int64
+	release := make(chan struct{})
+	a.CountWork(func(string) {
+		hashes.Add(1)
+		<-release
+	})
+	cred, _, err := client.Read(http.Header{"Authorization": {basic("a", "s")}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var arrived, pushing sync.WaitGroup
+	for range 50 {
+		arrived.Add(1)
+		pushing.Go(func() {
+			arrived.Done()
+			if _, err := a.Authenticate(t.Context(), cred, server); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	arrived.Wait()
+	close(release)
+	pushing.Wait()
+	if n := int(hashes.Load()); n > turns {
+		t.Errorf("%d hashes in %d turns", n, turns)
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	full    = flag.Bool("full", false, "measure; else only a moment of everything, to see that it works")
+	much    = flag.String("measure", "moment", "how much to measure: a moment of everything, to see that it works; briefly; fully")
 	write   = flag.Bool("write", false, "write the tables into docs/performance.md")
 	only    = flag.String("only", "", "measure the scenarios alone whose names match this regular expression")
 	profile = flag.String("profile", "", "write a CPU profile of the program into this file, instead of measuring")
@@ -60,21 +60,22 @@ type extent struct {
 	rounds      int
 	share       int // of a turn: one part of so many
 	connections []int
-	pending     int
+	pending     int // besides none; zero: only none
 }
 
-var (
-	moment  = extent{rounds: 1, share: 200, connections: []int{2}, pending: 1000}
-	measure = extent{rounds: 5, share: 1, connections: []int{1, 32, 256}, pending: 1_000_000}
-)
+var extents = map[string]extent{
+	"moment":  {rounds: 1, share: 200, connections: []int{2}, pending: 1000},
+	"briefly": {rounds: 5, share: 2, connections: []int{32}},
+	"fully":   {rounds: 5, share: 1, connections: []int{1, 32, 256}, pending: 1_000_000},
+}
 
 // usual is the number of connections at which those scenarios are measured that are measured once.
 func (e extent) usual() int { return e.connections[len(e.connections)/2] }
 
 func TestEverythingIsMeasured(t *testing.T) {
-	e := moment
-	if *full {
-		e = measure
+	e, known := extents[*much]
+	if !known {
+		t.Fatalf("-measure %q is none of moment, briefly, fully", *much)
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // what makes the load shall not take the machine from what is measured
 	s := &site{redis: redisserver.Start(t), upstream: startLegacy(t), dir: t.TempDir()}
@@ -85,7 +86,7 @@ func TestEverythingIsMeasured(t *testing.T) {
 	all = append(all, s.startFronts(t)...)
 	r := newReport(e, all)
 	r.rest(t)
-	for _, pending := range []int{0, e.pending} {
+	for _, pending := range slices.Compact([]int{0, e.pending}) {
 		s.fill(t, pending)
 		r.measureAll(t, pending)
 	}

@@ -3,6 +3,6 @@
 // checks nothing, and with nginx and HAProxy that only pass requests on. They take turns, so that a machine that has other things
 // to do hits them alike.
 //
-// go test runs a moment of it, to see that every part of it still works. With -full it measures, in some minutes, and prints the
-// tables; with -write too they go into docs/performance.md.
+// go test runs a moment of it, to see that every part of it still works. With -measure briefly or fully it measures, in some
+// minutes, and prints the tables; with -write they go into docs/performance.md.
 package bench
