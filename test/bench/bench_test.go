@@ -6,9 +6,11 @@ import (
 	"encoding/base64"
 	"flag"
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,7 +22,7 @@ var (
 	write   = flag.Bool("write", false, "write the tables into docs/performance.md")
 	only    = flag.String("only", "", "measure the scenarios alone whose names match this regular expression")
 	profile = flag.String("profile", "", "write a CPU profile of the program into this file, instead of measuring")
-	against = flag.String("against", "", "measure this file too, another build of the program")
+	against = flag.String("against", "", "measure these files too, other builds of the program, with commas between them")
 )
 
 // The scenarios, by name.
@@ -65,7 +67,7 @@ type extent struct {
 
 var extents = map[string]extent{
 	"moment":  {rounds: 1, share: 200, connections: []int{2}, pending: 1000},
-	"briefly": {rounds: 5, share: 2, connections: []int{32}},
+	"briefly": {rounds: 9, share: 1, connections: []int{32}},
 	"fully":   {rounds: 5, share: 1, connections: []int{1, 32, 256}, pending: 1_000_000},
 }
 
@@ -80,8 +82,10 @@ func TestEverythingIsMeasured(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // what makes the load shall not take the machine from what is measured
 	s := &site{redis: redisserver.Start(t), upstream: startLegacy(t), dir: t.TempDir()}
 	all := []*contestant{s.startGateway(t, gateway, build(t, s.dir, "pargate/cmd/pargate")), s.startBare(t)}
-	if *against != "" {
-		all = append(all, s.startGateway(t, other, *against))
+	for file := range strings.SplitSeq(*against, ",") {
+		if file != "" {
+			all = append(all, s.startGateway(t, filepath.Base(file), file))
+		}
 	}
 	all = append(all, s.startFronts(t)...)
 	r := newReport(e, all)
@@ -103,7 +107,6 @@ func TestEverythingIsMeasured(t *testing.T) {
 // What the contestants are called.
 const (
 	gateway = "pargate"
-	other   = "the other build"
 	bareGo  = "bare"
 )
 
