@@ -25,7 +25,7 @@ const (
 	id     = "web+app" // form-decoded it is another text
 )
 
-func registry(t *testing.T) *client.Registry {
+func registry(t testing.TB) *client.Registry {
 	t.Helper()
 	return load(t, `[
 		{"client_id": "`+id+`", "client_secret": "`+secret+`"},

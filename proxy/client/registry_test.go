@@ -25,7 +25,7 @@ func write(t testing.TB, path, content string) {
 	}
 }
 
-func load(t *testing.T, content string) *client.Registry {
+func load(t testing.TB, content string) *client.Registry {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "clients.json")
 	write(t, path, content)
