@@ -190,7 +190,7 @@ func BenchmarkEditPage(b *testing.B) {
 			rules := shortening()
 			edit := func(a rewrite.Attribute) (string, bool) { return rules.URL(a.Value) }
 			if got, changed := rewrite.EditPage(row.page, edit); changed != row.edits || bytes.Contains(got, []byte("code_challenge")) {
-				b.Fatal(changed, string(got))
+				b.Fatalf("%t %.1000s", changed, got)
 			}
 			b.SetBytes(int64(len(row.page)))
 			b.ReportAllocs()
