@@ -4,6 +4,8 @@
 #              else to do; writes docs/promises.md
 # make compat  the login at authorization servers that others wrote, which it installs if it can; writes docs/compatibility.md
 # make fuzz    every fuzz target for FUZZTIME
+# make benchstat  what the benchmarks cost beside what they did at REVISION, or in the last commit: BENCHMARK, ROUNDS and
+#              BENCHTIME say which of them and how often; two minutes
 # make build   the release binary, bin/pargate
 # make release dist/: the release binary of every platform (or of PLATFORMS), with checksums and a list of what is in each
 # make image   builds the Dockerfile without a daemon, and runs the image as a cluster would; it needs root, and installs buildah
@@ -14,7 +16,7 @@ VERSION     := 0.1.0
 FUZZTIME    := 60s
 BINARY      := bin/pargate
 
-.PHONY: test check tools soak compat fuzz build release image
+.PHONY: test check tools soak compat fuzz benchstat build release image
 
 test: tools check
 	.ci/gotest -race ./...
@@ -52,6 +54,9 @@ compat:
 
 fuzz:
 	.ci/fuzz $(FUZZTIME)
+
+benchstat:
+	@ROUNDS='$(ROUNDS)' BENCHTIME='$(BENCHTIME)' .ci/benchstat '$(REVISION)' '$(BENCHMARK)'
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BINARY) ./cmd/pargate

@@ -192,7 +192,6 @@ func BenchmarkEditPage(b *testing.B) {
 			if got, changed := rewrite.EditPage(row.page, edit); changed != row.edits || bytes.Contains(got, []byte("code_challenge")) {
 				b.Fatalf("%t %.1000s", changed, got)
 			}
-			b.SetBytes(int64(len(row.page)))
 			b.ReportAllocs()
 			for b.Loop() {
 				rewrite.EditPage(row.page, edit)
@@ -212,7 +211,6 @@ func BenchmarkForms(b *testing.B) {
 			if got := rewrite.Forms(row.page); len(got) != row.want {
 				b.Fatal(got)
 			}
-			b.SetBytes(int64(len(row.page)))
 			b.ReportAllocs()
 			for b.Loop() {
 				rewrite.Forms(row.page)
@@ -241,7 +239,6 @@ func BenchmarkMetadata(b *testing.B) {
 			if got, err := rewrite.Metadata(doc, row.patch); err != nil || !bytes.Contains(got, []byte(row.want)) {
 				b.Fatal(string(got), err)
 			}
-			b.SetBytes(int64(len(doc)))
 			b.ReportAllocs()
 			for b.Loop() {
 				rewrite.Metadata(doc, row.patch)
