@@ -4,8 +4,9 @@
 #              else to do; writes docs/promises.md
 # make compat  the login at authorization servers that others wrote, which it installs if it can; writes docs/compatibility.md
 # make fuzz    every fuzz target for FUZZTIME
-# make benchstat  what the benchmarks cost beside what they did at REVISION, or in the last commit: BENCHMARK, ROUNDS and
-#              BENCHTIME say which of them and how often; two minutes
+# make benchstat
+#              what the benchmarks cost beside what they cost at the last commit, or at REVISION: those that match BENCHMARK,
+#              in ROUNDS of BENCHTIME each; about two minutes
 # make build   the release binary, bin/pargate
 # make release dist/: the release binary of every platform (or of PLATFORMS), with checksums and a list of what is in each
 # make image   builds the Dockerfile without a daemon, and runs the image as a cluster would; it needs root, and installs buildah
