@@ -6,7 +6,7 @@
 # make fuzz    every fuzz target for FUZZTIME
 # make benchstat
 #              what the benchmarks cost beside what they cost at the last commit, or at REVISION: those that match BENCHMARK,
-#              in ROUNDS of BENCHTIME each; about two minutes
+#              in ROUNDS of BENCHTIME each; about two minutes where nothing else runs
 # make build   the release binary, bin/pargate
 # make release dist/: the release binary of every platform (or of PLATFORMS), with checksums and a list of what is in each
 # make image   builds the Dockerfile without a daemon, and runs the image as a cluster would; it needs root, and installs buildah
