@@ -145,13 +145,15 @@ func (u *upstream) renewConnections(ctx context.Context, interval time.Duration)
 }
 
 // refresh reads the metadata once. What is known stays when the reading fails, and when it would take protection
-// away; that last is told by the readiness, since somebody must look at it.
+// away; that last is told by the readiness, since somebody must look at it. A reading that ends with ctx says nothing of the
+// upstream.
 func (u *upstream) refresh(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, metadataTimeout)
+	reading, cancel := context.WithTimeout(ctx, metadataTimeout)
 	defer cancel()
 	old := u.known()
-	next, err := u.read(ctx)
+	next, err := u.read(reading)
 	switch {
+	case err != nil && ctx.Err() != nil:
 	case err != nil && old != nil:
 		u.metrics.MetadataReads.Inc(metrics.RefreshFailed)
 		u.say("", "upstream metadata cannot be read; keeping what is known", zap.Error(err))

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -19,6 +20,38 @@ import (
 	"pargate/proxy/metrics"
 	"pargate/pushstore"
 )
+
+// A gateway that is stopped in the middle of a reading does not blame the upstream for it.
+func TestAReadingThatIsCutOffByTheEndSaysNothing(t *testing.T) {
+	t.Parallel()
+	asked := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		<-r.Context().Done()
+	}))
+	defer server.Close()
+	address, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	core, logs := observer.New(zap.InfoLevel)
+	u := &upstream{issuer: Issuer{UpstreamURL: address}, client: server.Client(), log: zap.New(core), metrics: metrics.New(nil)}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		u.run(ctx)
+	}()
+	<-asked
+	cancel()
+	<-ended
+	if logs.Len() > 0 || u.trouble() != "" {
+		t.Errorf("logged %v, trouble %q", logs.All(), u.trouble())
+	}
+	if got := testutil.ToFloat64(u.metrics.MetadataReads[metrics.RefreshFailed]); got != 0 {
+		t.Errorf("%v readings count as failed", got)
+	}
+}
 
 func TestARefreshNeverTakesProtectionAway(t *testing.T) {
 	t.Parallel()
