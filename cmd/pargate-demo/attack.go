@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -16,6 +17,7 @@ type attack struct {
 	Native    string // what a server with PAR of its own is expected to do
 	at        []string
 	lifetime  time.Duration // of a request_uri; zero means 60 s
+	optional  bool          // at a gateway that does not require PAR
 	run       func(*trial) error
 }
 
@@ -26,7 +28,12 @@ type trial struct {
 	demo    *demo
 	browser *browser
 	other   *browser // somebody else's
-	mark    int      // the last arrow before what matters
+	parts   []part   // of the film, that matter
+}
+
+// part is a part of a film: the arrows after one, up to another.
+type part struct {
+	after, upTo int // upTo zero: to the end
 }
 
 // result is what came of it.
@@ -73,7 +80,8 @@ func (a *attack) try(ctx context.Context, s setup) *result {
 	if !wanted {
 		s.server = serverNamed(a.at[0])
 	}
-	s.lifetime, s.whole, s.once, s.log = a.lifetime, true, false, io.Discard // being refused is logged, and expected
+	s.lifetime, s.optional, s.whole, s.page = a.lifetime, s.optional || a.optional, true, ""
+	s.log = io.Discard // being refused is logged, and expected
 	t := &trial{result: &result{Attack: a, Server: s.server.Name}, ctx: ctx}
 	d, err := start(ctx, s)
 	if err != nil {
@@ -87,8 +95,11 @@ func (a *attack) try(ctx context.Context, s setup) *result {
 	if err := a.run(t); err != nil {
 		t.Problem = err.Error()
 	}
+	if !d.legacy.hasAll() {
+		t.Problem = "there were more requests than the taps keep"
+	}
 	for _, e := range d.film.all() {
-		if e.ID > t.mark && len(t.Events) < maxEvents {
+		if t.matters(e) {
 			e.Of = a.Key
 			t.Events = append(t.Events, e)
 		}
@@ -96,9 +107,13 @@ func (a *attack) try(ctx context.Context, s setup) *result {
 	return t.result
 }
 
+func (t *trial) matters(e event) bool {
+	return slices.ContainsFunc(t.parts, func(p part) bool { return e.ID > p.after && (p.upTo == 0 || e.ID <= p.upTo) })
+}
+
 // begins lets the client push, and returns where it sends the browser.
 func (t *trial) begins() (string, error) {
-	x, err := t.browser.load(t.ctx, move{address: t.demo.clientSite.String() + "/"})
+	x, err := t.browser.load(t.ctx, move{address: t.demo.begins()})
 	if err != nil {
 		return "", err
 	}
@@ -127,8 +142,21 @@ func (t *trial) opensUntil(address string, stop func(*pageForm) bool) (exchange,
 
 func asksForPassword(f *pageForm) bool { return f.login }
 
-// now says that what comes is what matters.
-func (t *trial) now() { t.mark = len(t.demo.film.all()) }
+// now says that what comes is what matters, until meanwhile is called.
+func (t *trial) now() { t.parts = append(t.parts, part{after: len(t.demo.film.all())}) }
+
+// meanwhile says that what comes only has to happen.
+func (t *trial) meanwhile() { t.parts[len(t.parts)-1].upTo = len(t.demo.film.all()) }
+
+// kept counts what the store was given to keep, and has kept.
+func (t *trial) kept() (n int) {
+	for _, e := range t.demo.film.all() {
+		if e.keeps {
+			n++
+		}
+	}
+	return n
+}
 
 // checks adds one.
 func (t *trial) checks(what string, ok bool, expected, seen string) {
@@ -137,6 +165,16 @@ func (t *trial) checks(what string, ok bool, expected, seen string) {
 
 func (t *trial) same(what, expected, seen string) {
 	t.checks(what, expected == seen, expected, seen)
+}
+
+// comesUp checks that a login page has come up.
+func (t *trial) comesUp(what string, page exchange, err error) bool {
+	if err != nil {
+		t.checks(what, false, "the login page", err.Error())
+	} else {
+		t.checks(what, true, "the login page", "the login page, “"+title(page)+"”")
+	}
+	return err == nil
 }
 
 // isRefused lets a browser open an address, and checks that pargate refuses and the server does not hear of it.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/ecdsa"
 	"fmt"
 	"net/url"
 	"strings"
@@ -19,7 +20,7 @@ const moreScope = "openid admin"
 // attacks are the buttons of the page, in their order.
 var attacks = []*attack{
 	{Key: "reload", Name: "Reload", run: reload,
-		Does:   "Opens the short address again: once in the middle of the login, and once when the code has passed.",
+		Does:   "Opens the short address again: once in the middle of the login, and once when the code has passed. The rest of the sign-in, between the two, is not drawn.",
 		Native: "A request_uri is for one use. The server may put up with a reload during the login (RFC 9126 §4), and refuses it after the code."},
 	{Key: "another-browser", Name: "Another browser", run: anotherBrowser,
 		Does:   "A second browser, without the first one's cookies, opens the address that the first has opened: from a history, a log or over somebody's shoulder.",
@@ -42,8 +43,9 @@ var attacks = []*attack{
 	{Key: "skip", Name: "Skip PAR", run: skipPAR,
 		Does:   "Sends the browser with the whole request in its address, as before.",
 		Native: "With require_pushed_authorization_requests, refused (RFC 9126 §5)."},
-	{Key: "forged", Name: "Forge a request object", run: forge,
-		Does:   "Signs a request object with a key that is not the client's: once in a push, once in the address bar.",
+	{Key: "forged", Name: "Forge a request object", optional: true, run: forge,
+		Does: "Signs a request object with a key that is not the client's: in a push, and in the address bar. Then the same object is signed with the client's key. It is done at a gateway " +
+			"that does not require PAR: where it does, nothing in an address bar is taken, whoever has signed it.",
 		Native: "invalid_request_object (RFC 9101 §6.2), and nothing is kept."},
 }
 
@@ -52,16 +54,15 @@ func reload(t *trial) error {
 	if err != nil {
 		return err
 	}
-	t.now()
 	if _, _, err := t.opensUntil(short, asksForPassword); err != nil {
 		return err
 	}
+	t.now()
 	page, form, err := t.opensUntil(short, asksForPassword)
-	if err != nil {
-		t.checks("Reloaded during the login", false, "the login page", err.Error())
+	if !t.comesUp("Reloaded during the login", page, err) {
 		return nil
 	}
-	t.checks("Reloaded during the login", true, "the login page", "the login page, “"+title(page)+"”")
+	t.meanwhile()
 	if _, err := t.signsIn("Then", form.move(page)); err != nil {
 		return err
 	}
@@ -200,17 +201,38 @@ func forge(t *trial) error {
 	if err != nil {
 		return err
 	}
-	object, err := requestObject(wrong.key, values, t.demo.client.issuer)
+	signed := func(key *ecdsa.PrivateKey) (string, error) {
+		object, err := requestObject(key, values, t.demo.client.issuer)
+		return url.Values{"client_id": {clientID}, "request": {object}}.Encode(), err
+	}
+	forged, err := signed(wrong.key)
 	if err != nil {
 		return err
 	}
-	form := url.Values{"client_id": {clientID}, "request": {object}}.Encode()
-	t.now()
-	_, err = t.demo.client.pushRequest(t.ctx, form)
-	seen := "it was taken"
+	right, err := signed(t.demo.client.key)
 	if err != nil {
-		seen = err.Error()
+		return err
 	}
+
+	t.now()
+	seen := t.pushes(forged)
 	t.checks("The answer to the push", strings.Contains(seen, "400") && strings.Contains(seen, "invalid_request_object"), "400, invalid_request_object", seen)
-	return t.isRefused(t.browser, endpoint+"?"+form)
+	if err := t.isRefused(t.browser, endpoint+"?"+forged); err != nil {
+		return err
+	}
+	t.same("Requests that the store has kept", "0", fmt.Sprint(t.kept()))
+
+	// What was refused was refused for its signature: the same with the right one is taken.
+	t.same("The push, signed with the right key", "it was taken", t.pushes(right))
+	page, _, err := t.opensUntil(endpoint+"?"+right, asksForPassword)
+	t.comesUp("The address bar, with the right key", page, err)
+	return nil
+}
+
+// pushes returns what comes of a push.
+func (t *trial) pushes(form string) string {
+	if _, err := t.demo.client.pushRequest(t.ctx, form); err != nil {
+		return err.Error()
+	}
+	return "it was taken"
 }

@@ -101,6 +101,9 @@ func (b *browser) load(ctx context.Context, m move) (exchange, error) {
 		return exchange{}, err
 	}
 	response.Body.Close()
+	if !b.tap.hasAll() {
+		return exchange{}, errors.New("more requests than a tap keeps")
+	}
 	seen := b.tap.all(nil)
 	return seen[len(seen)-1], nil
 }

@@ -19,6 +19,7 @@ import (
 
 const (
 	callbackPath  = "/callback"
+	pageParam     = "page" // names the page that a sign-in belongs to
 	browserCookie = "pargate-demo-client"
 	maxAnswer     = 64 << 10 // bytes of a push's response
 )
@@ -53,6 +54,7 @@ type attempt struct {
 // outcome is how a sign-in ended.
 type outcome struct {
 	err      error          // nil: signed in
+	stranger bool           // it is the answer to no request of this browser
 	idToken  *oidc.IDToken  // nil: the server gives none
 	userInfo *oidc.UserInfo // nil with it
 	code     string
@@ -113,13 +115,17 @@ func (c *client) authorizationPath() string {
 
 func (c *client) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.mux.ServeHTTP(w, r) }
 
-// start begins a sign-in.
+// start begins a sign-in. A page has one, which nothing but its own link begins.
 func (c *client) start(w http.ResponseWriter, r *http.Request) {
+	if !begins(r.Method, r.URL, r.Header, c.setup.page) {
+		c.show(w, outcome{err: errors.New("a sign-in begins with the button on its picture")})
+		return
+	}
 	c.mu.Lock()
 	c.begun++
 	again := c.begun > 1
 	c.mu.Unlock()
-	if again && c.setup.once {
+	if again && c.setup.page != "" {
 		c.show(w, outcome{err: errors.New("one picture has one sign-in, and this one has begun already: start another there")})
 		return
 	}
@@ -135,6 +141,7 @@ func (c *client) start(w http.ResponseWriter, r *http.Request) {
 		endpoint, request, _ := strings.Cut(plain, "?")
 		requestURI, err := c.pushIt(r.Context(), request)
 		if err != nil {
+			c.film.isOver(err)
 			c.show(w, outcome{err: err})
 			return
 		}
@@ -210,8 +217,8 @@ func (c *client) callback(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	c.last = &o
 	c.mu.Unlock()
-	if o.err == nil {
-		c.film.hasSignedIn()
+	if !o.stranger { // who was sent here by somebody else ends nothing
+		c.film.isOver(o.err)
 	}
 	c.show(w, o)
 }
@@ -231,7 +238,8 @@ func (c *client) redeem(r *http.Request) (o outcome) {
 	response := r.URL.Query()
 	a, ok := c.takeAttempt(response.Get("state"), browserOf(r))
 	if !ok {
-		return fail(errors.New("state: this browser has not begun such a sign-in"))
+		o.stranger = true
+		return fail(errors.New("state: this browser has not begun such a sign-in, or it has ended"))
 	}
 	o.size = a.size
 
@@ -240,9 +248,8 @@ func (c *client) redeem(r *http.Request) (o outcome) {
 		return fail(fmt.Errorf("iss: the answer is from %q", iss))
 	}
 	if code := response.Get("error"); code != "" {
-		return fail(fmt.Errorf("the authorization server says %s: %s", code, response.Get("error_description")))
+		return fail(responseError{code, response.Get("error_description")})
 	}
-
 	o.code = response.Get("code")
 
 	// 3. Redeem the code with the verifier whose challenge was pushed (RFC 7636 §4.5).
@@ -269,6 +276,17 @@ func (c *client) redeem(r *http.Request) (o outcome) {
 		return fail(err)
 	}
 	return o
+}
+
+// responseError is an authorization response without a code (RFC 6749 §4.1.2.1).
+type responseError struct{ code, description string }
+
+func (e responseError) Error() string {
+	text := "the authorization server answered with the error " + clip(e.code, 60)
+	if e.description != "" {
+		text += " (" + clip(e.description, 200) + ")"
+	}
+	return text
 }
 
 func (c *client) takeAttempt(state, browser string) (attempt, bool) {

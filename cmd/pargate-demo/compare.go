@@ -30,7 +30,7 @@ func (measure) Count(list string) int { return count(list) }
 // compare signs in once more, with a client that does not push, at a server of the same kind without a gateway.
 func (t *take) compare(ctx context.Context) (*comparison, error) {
 	s := t.setup
-	s.direct, s.once = true, false
+	s.direct, s.page = true, ""
 	d, err := start(ctx, s)
 	if err != nil {
 		return nil, err
@@ -39,7 +39,7 @@ func (t *take) compare(ctx context.Context) (*comparison, error) {
 	transport := newTransport()
 	defer transport.CloseIdleConnections()
 	b := newBrowser(transport, d)
-	x, err := b.visit(ctx, d.clientSite.String()+"/")
+	x, err := b.visit(ctx, d.begins())
 	if err != nil {
 		return nil, fmt.Errorf("the same without PAR: %w", err)
 	}

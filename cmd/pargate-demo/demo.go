@@ -8,7 +8,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
+
+	"pargate/pushstore"
 )
 
 // setup is what a demo is started with.
@@ -21,13 +24,15 @@ type setup struct {
 	direct   bool          // there is no gateway, and the client does not push
 	lifetime time.Duration // of a request_uri; zero means 60 s
 	home     string        // the page that the client links to at the end; empty: none
-	once     bool          // the client takes part in one sign-in
+	page     string        // what a sign-in must bring to begin, which it does once; empty: nothing, and as often as one likes
 	whole    bool          // the film does not end with a sign-in
 
 	// What follows is for tests that want a step to fail.
 
-	optional bool                            // PAR is not required
-	meddle   func(http.Handler) http.Handler // between the gateway and the legacy server; nil: nothing
+	optional bool                                   // PAR is not required
+	meddle   func(http.Handler) http.Handler        // between the gateway and the legacy server; nil: nothing
+	front    func(*demo, http.Handler) http.Handler // in front of the gateway, where the taps see what it answers; nil: nothing
+	keep     func(pushstore.Store) pushstore.Store  // in front of the gateway's store; nil: nothing
 }
 
 // demo is everything, running.
@@ -37,6 +42,7 @@ type demo struct {
 
 	film       *film
 	legacy     *tap // what reaches the legacy server
+	wire       *relay
 	gateway    *gateway
 	client     *client
 	clientTap  *tap            // what the client sends
@@ -78,7 +84,7 @@ func start(ctx context.Context, s setup) (_ *demo, err error) {
 		return nil, err
 	}
 	d.film = newFilm(registration.redirectURI)
-	d.film.whole = s.whole
+	d.film.page, d.film.whole = s.page, s.whole
 	d.legacy, d.clientTap = &tap{film: d.film, at: atServer}, &tap{film: d.film, at: atClient}
 	issuer := d.gatewaySite
 	if s.direct {
@@ -133,12 +139,26 @@ func (d *demo) startLegacy(issuer string, r registration, s setup) error {
 }
 
 func (d *demo) startGateway(ctx context.Context, r registration, s setup) (err error) {
-	if d.gateway, err = startGateway(ctx, d.legacySite.url, d.gatewaySite.url, r, s, d.film); err != nil {
+	if d.wire, err = newRelay(ctx, d.legacySite.url.Host, d.film); err != nil {
 		return err
 	}
-	front := &tap{film: d.film, at: atGateway}
-	d.gatewaySite.serve(front.around(d.gateway.server))
+	if d.gateway, err = startGateway(ctx, d.wire.url(), d.gatewaySite.url, r, s, d.film); err != nil {
+		return err
+	}
+	var handler http.Handler = d.gateway.server
+	if s.front != nil {
+		handler = s.front(d, handler)
+	}
+	d.gatewaySite.serve((&tap{film: d.film, at: atGateway}).around(handler))
 	return d.gateway.wait(ctx)
+}
+
+// begins is the address at which a sign-in begins.
+func (d *demo) begins() string {
+	if d.film.page == "" {
+		return d.clientSite.String() + "/"
+	}
+	return d.clientSite.String() + "/?" + url.Values{pageParam: {d.film.page}}.Encode()
 }
 
 // close ends what was started, in reverse.
@@ -147,6 +167,7 @@ func (d *demo) close() {
 	d.transport.CloseIdleConnections()
 	d.gatewaySite.close()
 	d.gateway.close()
+	d.wire.close()
 	d.legacySite.close()
 	d.applicationSite.close()
 }

@@ -49,6 +49,7 @@ type event struct {
 	version int      // of the film, when it was changed last
 	seen    exchange // what the tap had; of a request without its response
 	answer  bool     // it is a response
+	keeps   bool     // the store has kept a request
 }
 
 // side is what one of the two has sent or seen.

@@ -6,8 +6,11 @@ import (
 	"sync"
 )
 
-// maxEvents bounds a film: a sign-in has about sixty arrows.
-const maxEvents = 400
+// maxEvents and maxFilm bound a film: a sign-in has about sixty arrows and 150 KB. Any page in a person's browser can ask a port.
+const (
+	maxEvents = 400
+	maxFilm   = 8 << 20 // bytes of the bodies
+)
 
 // film is what the taps of one stage have seen, in order. A request is an event when it has arrived, and its response is
 // one when it leaves. A nil film keeps nothing.
@@ -19,22 +22,25 @@ const maxEvents = 400
 // browser has no tap: its requests are drawn as they have arrived.
 type film struct {
 	callback string // the client's redirect_uri; set before anything happens
+	page     string // what the request that begins must bring; empty: nothing
 	whole    bool   // it does not end with the sign-in
 
 	mu        sync.Mutex
 	events    []event
+	bytes     int // of their bodies
 	version   int
 	step      int                // where the story is; zero: it has not begun
 	announced map[string]sending // by connection
 	answers   map[string]int     // the event of a response, by connection
 	changed   chan struct{}      // closed when something changes
-	signedIn  bool               // the client has said how it ended
+	over      bool               // the client has said how it ended
+	problem   string             // why it has no code, or no tokens; empty: it has
 	ended     bool               // nothing is added any more
 	end       chan struct{}      // closed with it
 	pushed    side               // what the client has pushed, for later steps; zero: nothing yet
 	address   side               // the browser's address bar on its way in
 	request   params             // what the server was asked; nil: nothing yet
-	leaked    string             // what of it was in the server's last answer
+	leaked    map[string]string  // what of it was in the server's answer, by the X-Request-Id that pargate gave it
 }
 
 // sending is a request that is about to be sent.
@@ -44,7 +50,8 @@ type sending struct {
 }
 
 func newFilm(callback string) *film {
-	return &film{callback: callback, announced: map[string]sending{}, answers: map[string]int{}, changed: make(chan struct{}), end: make(chan struct{})}
+	return &film{callback: callback, announced: map[string]sending{}, answers: map[string]int{}, leaked: map[string]string{},
+		changed: make(chan struct{}), end: make(chan struct{})}
 }
 
 // announce is told of a request when its connection is known, and nothing of it has been sent.
@@ -64,7 +71,7 @@ type arrival struct {
 	push       bool
 }
 
-// arrived adds a request. Who has not announced it is pargate, where it says so as pargate does, else a person's browser.
+// arrived adds a request. Who has not announced it is a person's browser.
 func (f *film) arrived(connection string, to lane, x exchange) arrival {
 	a := arrival{connection: connection, from: atBrowser, to: to}
 	if f == nil {
@@ -75,12 +82,9 @@ func (f *film) arrived(connection string, to lane, x exchange) arrival {
 	e := event{seen: x, Title: requestTitle(x)}
 	sent, known := f.announced[connection]
 	delete(f.announced, connection)
-	switch {
-	case known:
+	if known {
 		a.from = sent.who
 		e.Sides = append(e.Sides, requestSide("What "+a.from.said()+" sent", sent.what))
-	case to == atServer && x.header.Get("X-Forwarded-Host") != "":
-		a.from = atGateway
 	}
 	e.From, e.To = a.from, to
 	received := requestSide("What "+to.said()+" received", x)
@@ -122,7 +126,7 @@ func (f *film) answered(a arrival, x exchange) {
 	if f.add(e) {
 		f.answers[a.connection] = len(f.events) - 1
 	}
-	if f.signedIn && !f.whole && !f.ended && a.to == atClient && a.from == atBrowser {
+	if f.over && !f.whole && !f.ended && e.From == atClient && e.To == atBrowser && e.Step > 0 {
 		f.ended = true
 		close(f.end)
 	}
@@ -147,13 +151,13 @@ func (f *film) received(connection string, who lane, x exchange) {
 }
 
 // kept adds what pargate has asked of its store, and what it was told.
-func (f *film) kept(step int, title string, given, told side) {
+func (f *film) kept(step int, title string, given, told side, keeps bool) {
 	if f == nil {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	e := event{From: atGateway, To: atStore, Title: title, Bytes: given.Bytes + told.Bytes, Sides: []side{given, told}}
+	e := event{From: atGateway, To: atStore, Title: title, Bytes: given.Bytes + told.Bytes, Sides: []side{given, told}, keeps: keeps}
 	if step == 5 && f.step == 4 {
 		f.step = 5
 	}
@@ -163,21 +167,38 @@ func (f *film) kept(step int, title string, given, told side) {
 	f.add(e)
 }
 
-// hasSignedIn is told by the client that it is done.
-func (f *film) hasSignedIn() {
+// isOver is told by the client how the sign-in ended, before it answers the browser. A nil problem is a person signed in.
+func (f *film) isOver(problem error) {
 	if f == nil {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.signedIn = true
+	if f.over {
+		return
+	}
+	if f.over = true; problem != nil {
+		f.problem = problem.Error()
+	}
+}
+
+// outcome returns why there was no code, or no tokens, and whether the request has had its response all the same.
+func (f *film) outcome() (problem string, responded bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, e := range f.events {
+		responded = responded || e.To == atStore && e.Step == 9
+	}
+	return f.problem, responded
 }
 
 // add reports whether there was room. Like place and look, it must be called with the lock held.
 func (f *film) add(e event) bool {
-	if f.ended || len(f.events) == maxEvents {
+	size := len(e.seen.body) + len(e.seen.answer)
+	if f.ended || len(f.events) == maxEvents || f.bytes+size > maxFilm {
 		return false
 	}
+	f.bytes += size
 	f.version++
 	e.ID, e.version = len(f.events)+1, f.version
 	f.events = append(f.events, e)

@@ -59,14 +59,18 @@ func startGateway(ctx context.Context, upstream, public *url.URL, r registration
 	if paths := s.server.pathsAre; paths[0] != "" { // there is no metadata to learn them from
 		issuer.AuthorizePaths, issuer.TokenPath = paths[:1], paths[1]
 	}
+	kept := g.store
+	if s.keep != nil {
+		kept = s.keep(kept)
+	}
 	g.server, err = proxy.New(proxy.Options{
-		Issuer: issuer, Store: tappedStore{g.store, f}, Clients: registered, Log: log,
+		Issuer: issuer, Store: tappedStore{kept, f}, Clients: registered, Log: log,
 		PARRequired: !s.optional, PushLifetime: s.lifetime, PatchMetadata: true, AddIssuer: true,
 	})
 	if err != nil {
 		return nil, err
 	}
-	ctx, g.stop = context.WithCancel(ctx)
+	ctx, g.stop = context.WithCancel(context.WithoutCancel(ctx)) // it ends in its turn
 	go func() {
 		defer close(g.ended)
 		g.server.Run(ctx)

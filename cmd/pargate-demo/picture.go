@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"embed"
 	"html/template"
 	"net/http"
@@ -15,6 +16,7 @@ var pictureFiles embed.FS
 
 var pictureTemplate = template.Must(template.New("").Funcs(template.FuncMap{
 	"lanes": func() []lane { return lanes }, "attacks": func() []*attack { return attacks }, "add": func(a, b int) int { return a + b }, "size": inBytes,
+	"unique": rand.Text,
 }).ParseFS(pictureFiles, "picture.html"))
 
 // maxTakes is how many sign-ins are kept, with their servers; the oldest goes first.
@@ -35,8 +37,11 @@ type picture struct {
 	end   context.CancelFunc
 	work  sync.WaitGroup
 
-	mu    sync.Mutex
-	takes []*take // the oldest first
+	starting sync.Mutex // one take is started at a time
+
+	mu     sync.Mutex
+	takes  []*take // the oldest first
+	closed bool    // nobody adds one any more
 }
 
 // newPicture serves the site on a free port.
@@ -65,10 +70,13 @@ func newPicture(ctx context.Context, s setup) (*picture, error) {
 func (p *picture) close() {
 	p.end()
 	p.site.close()
-	p.work.Wait()
+	p.mu.Lock()
+	p.closed = true
 	for _, t := range p.takes {
-		t.close()
+		p.work.Go(t.close)
 	}
+	p.mu.Unlock()
+	p.work.Wait()
 }
 
 // guarded lets in only who asks for this site by its own name (a name that was made to lead here is another), and says what its
@@ -99,13 +107,7 @@ func (p *picture) file(mediaType string) http.HandlerFunc {
 // withTake finds the take of an address.
 func (p *picture) withTake(serve func(http.ResponseWriter, *http.Request, *take)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		p.mu.Lock()
-		i := slices.IndexFunc(p.takes, func(t *take) bool { return t.ID == r.PathValue("id") })
-		var t *take
-		if i >= 0 {
-			t = p.takes[i]
-		}
-		p.mu.Unlock()
+		t := p.find(func(t *take) bool { return t.ID == r.PathValue("id") })
 		if t == nil {
 			p.render(w, http.StatusNotFound, "gone", nil)
 			return
@@ -118,7 +120,7 @@ func (p *picture) choose(w http.ResponseWriter, _ *http.Request) {
 	p.render(w, http.StatusOK, "choose", map[string]any{"Servers": serverKinds, "Requests": requestKinds})
 }
 
-// begin starts a take, and ends the oldest when there are too many.
+// begin starts a take, and ends the oldest when there are too many. A form that was sent twice, by a double click, starts one.
 func (p *picture) begin(w http.ResponseWriter, r *http.Request) {
 	s := p.setup
 	s.server, s.request = serverNamed(r.PostFormValue("server")), requestKind(r.PostFormValue("request"))
@@ -126,23 +128,47 @@ func (p *picture) begin(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "server and request must be among those of the form", http.StatusBadRequest)
 		return
 	}
-	t, err := newTake(p.ctx, s)
-	if err != nil {
-		http.Error(w, "the servers do not start: "+err.Error(), http.StatusInternalServerError)
+	p.starting.Lock()
+	defer p.starting.Unlock()
+	form := r.PostFormValue("form")
+	t := p.find(func(t *take) bool {
+		return form != "" && t.form == form && t.Server == s.server && t.Request == s.request && !t.Begun()
+	})
+	if t == nil {
+		var err error
+		if t, err = newTake(p.ctx, s); err != nil {
+			http.Error(w, "the servers do not start: "+err.Error(), http.StatusInternalServerError)
+			return
+		}
+		t.form = form
+		p.add(t)
+	}
+	http.Redirect(w, r, "/runs/"+t.ID, http.StatusSeeOther)
+}
+
+func (p *picture) add(t *take) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		t.close()
 		return
 	}
-	p.mu.Lock()
 	p.takes = append(p.takes, t)
-	var oldest *take
-	if len(p.takes) > maxTakes {
-		oldest, p.takes = p.takes[0], slices.Clone(p.takes[1:])
-	}
-	p.mu.Unlock()
-	if oldest != nil {
-		oldest.close()
-	}
 	p.work.Go(t.watch)
-	http.Redirect(w, r, "/runs/"+t.ID, http.StatusSeeOther)
+	if len(p.takes) > maxTakes {
+		p.work.Go(p.takes[0].close)
+		p.takes = slices.Clone(p.takes[1:])
+	}
+}
+
+// find returns the first take that is as wanted; nil when none is.
+func (p *picture) find(wanted func(*take) bool) *take {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i := slices.IndexFunc(p.takes, wanted); i >= 0 {
+		return p.takes[i]
+	}
+	return nil
 }
 
 // scene is one of the ten steps on the page.
@@ -153,7 +179,7 @@ type scene struct {
 }
 
 // show is the picture as it is now.
-func (p *picture) show(w http.ResponseWriter, _ *http.Request, t *take) {
+func (p *picture) show(w http.ResponseWriter, r *http.Request, t *take) {
 	events, version, _ := t.film.since(0)
 	scenes := make([]scene, len(steps))
 	for i := range steps {
@@ -167,15 +193,14 @@ func (p *picture) show(w http.ResponseWriter, _ *http.Request, t *take) {
 		}
 		scenes[e.Step-1].Arrows = append(scenes[e.Step-1].Arrows, e)
 	}
-	summary, problem := t.outcome()
+	ending := t.outcome()
 	results := map[string]*result{}
 	for _, a := range attacks {
 		results[a.Key] = t.result(a.Key)
 	}
 	p.render(w, http.StatusOK, "run", map[string]any{
-		"Take": t, "Scenes": scenes, "Beside": beside, "Summary": summary, "Problem": problem, "Version": version,
-		"Begun": t.film.hasBegun(), "Results": results, "Client": t.demo.clientSite.String() + "/", "Gateway": t.demo.gatewaySite.String(),
-		"Store": t.demo.gateway.storeName, "Requests": requestKinds,
+		"Take": t, "Scenes": scenes, "Beside": beside, "Ending": ending, "Version": version, "Results": results,
+		"Store": t.demo.gateway.storeName, "Still": r.URL.Query().Has("still"),
 	})
 }
 

@@ -11,6 +11,13 @@ if (address) {
 			old.outerHTML = html; // somebody who is reading it is not disturbed
 		}
 	});
+	stream.addEventListener("state", message => {
+		const state = document.getElementById("state"), here = state.contains(document.activeElement);
+		state.innerHTML = JSON.parse(message.data).html;
+		if (here) {
+			state.focus(); // what had the focus is gone
+		}
+	});
 	stream.addEventListener("summary", message => {
 		document.getElementById("summary").innerHTML = JSON.parse(message.data).html;
 		stream.close();

@@ -18,7 +18,7 @@ type tappedStore struct {
 func (s tappedStore) Put(ctx context.Context, p pushstore.Party, r pushstore.Request, window time.Duration) (pushstore.Reference, error) {
 	ref, err := s.Store.Put(ctx, p, r, window)
 	given := side{Title: "What pargate gave to the store", First: fmt.Sprintf("keep for %.0f s, for the client %s", window.Seconds(), p.ClientID), Params: paramLines(r.Query), Bytes: len(r.Query)}
-	s.film.kept(2, fmt.Sprintf("keep the request for %.0f s", window.Seconds()), given, outcomeSide("a new reference: "+string(ref), err))
+	s.film.kept(2, fmt.Sprintf("keep the request for %.0f s", window.Seconds()), given, outcomeSide("a new reference: "+string(ref), err), err == nil)
 	return ref, err
 }
 
@@ -29,14 +29,14 @@ func (s tappedStore) Open(ctx context.Context, p pushstore.Party, ref pushstore.
 	if err == nil {
 		told.Params, told.Bytes = paramLines(flow.Request.Query), len(flow.Request.Query)
 	}
-	s.film.kept(5, "open it for this browser alone", given, told)
+	s.film.kept(5, "open it for this browser alone", given, told, false)
 	return flow, err
 }
 
 func (s tappedStore) Continue(ctx context.Context, f pushstore.Flow, secret []byte, difference string) (pushstore.Reference, error) {
 	ref, err := s.Store.Continue(ctx, f, secret, difference)
 	given := side{Title: "What pargate asked", First: "a short reference to the same request", Params: paramLines(difference), Bytes: len(difference)}
-	s.film.kept(7, "a short reference in place of the request", given, outcomeSide(string(ref), err))
+	s.film.kept(7, "a short reference in place of the request", given, outcomeSide(string(ref), err), false)
 	return ref, err
 }
 
@@ -47,7 +47,7 @@ func (s tappedStore) Finish(ctx context.Context, f pushstore.Flow, response stri
 		text = "another response was before this one"
 	}
 	given := side{Title: "What pargate asked", First: "finish: an authorization response is about to pass", Bytes: len(response)}
-	s.film.kept(9, "the request has had its response", given, outcomeSide(text, err))
+	s.film.kept(9, "the request has had its response", given, outcomeSide(text, err), false)
 	return won, err
 }
 

@@ -70,7 +70,7 @@ func tell(ctx context.Context, d *demo, out io.Writer) error {
 	}
 	began := time.Now()
 	var err error
-	if s.page, err = s.browser.visit(ctx, d.clientSite.String()+"/"); err != nil {
+	if s.page, err = s.browser.visit(ctx, d.begins()); err != nil {
 		return fmt.Errorf("signing in: %w", err)
 	}
 	took := time.Since(began)

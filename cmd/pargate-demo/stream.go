@@ -7,7 +7,8 @@ import (
 	"strconv"
 )
 
-// stream sends what is added to the picture, until it is complete.
+// stream sends what is added to the picture, until it is complete. What is said of the sign-in's state is sent when it is another
+// than the last one.
 func (p *picture) stream(w http.ResponseWriter, r *http.Request, t *take) {
 	after := r.FormValue("after")
 	if last := r.Header.Get("Last-Event-ID"); last != "" {
@@ -18,6 +19,7 @@ func (p *picture) stream(w http.ResponseWriter, r *http.Request, t *take) {
 		http.Error(w, "after must be a number", http.StatusBadRequest)
 		return
 	}
+	said := r.FormValue("state")
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := http.NewResponseController(w)
 	for {
@@ -26,8 +28,13 @@ func (p *picture) stream(w http.ResponseWriter, r *http.Request, t *take) {
 			send(w, e.version, "arrow", map[string]any{"step": e.Step, "id": e.Anchor(), "html": p.text("arrow", e)})
 		}
 		version = now
-		if summary, problem := t.outcome(); summary != nil || problem != "" {
-			send(w, version, "summary", map[string]any{"html": p.text("summary", map[string]any{"Summary": summary, "Problem": problem})})
+		ending := t.outcome()
+		if state := t.State(); state != said {
+			said = state
+			send(w, version, "state", map[string]any{"html": p.text("state", t)})
+		}
+		if ending.Known() {
+			send(w, version, "summary", map[string]any{"html": p.text("summary", map[string]any{"Ending": ending, "Take": t})})
 			out.Flush()
 			return
 		}

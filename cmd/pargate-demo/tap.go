@@ -44,19 +44,40 @@ func (x exchange) location() *url.URL {
 // It is more than pargate and the servers take.
 const maxBody = 256 << 10
 
+// maxSeen and maxKept are how much a tap keeps: the first of what passes by. The longest attack needs forty.
+const (
+	maxSeen = 400
+	maxKept = 8 << 20 // bytes of the bodies
+)
+
 // tap keeps what passes by, in order, and hands it to the film.
 type tap struct {
 	film *film // nil: there is none
 	at   lane  // who sends or receives here
 
-	mu   sync.Mutex
-	seen []exchange
+	mu     sync.Mutex
+	seen   []exchange
+	bytes  int // of their bodies
+	missed int // exchanges that there was no room for
 }
 
 func (t *tap) add(x exchange) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	size := len(x.body) + len(x.answer)
+	if len(t.seen) == maxSeen || t.bytes+size > maxKept {
+		t.missed++
+		return
+	}
 	t.seen = append(t.seen, x)
+	t.bytes += size
+}
+
+// hasAll reports whether there was room for all that passed by.
+func (t *tap) hasAll() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.missed == 0
 }
 
 // all returns the exchanges for which keep returns true; nil keeps all.
@@ -136,8 +157,7 @@ func (t *tap) around(next http.Handler) http.Handler {
 			http.Error(w, "the request did not arrive", http.StatusBadRequest)
 			return
 		}
-		x := exchange{method: r.Method, target: r.RequestURI, header: r.Header.Clone(), body: body}
-		x.url = &url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
+		x := exchangeOf(r, body)
 		connection := r.RemoteAddr
 		if own, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
 			connection += " " + own.String()
@@ -159,6 +179,12 @@ func (t *tap) around(next http.Handler) http.Handler {
 		w.WriteHeader(x.status)
 		w.Write(x.answer)
 	})
+}
+
+// exchangeOf is a request that was read, without its response.
+func exchangeOf(r *http.Request, body []byte) exchange {
+	return exchange{method: r.Method, target: r.RequestURI, header: r.Header.Clone(), body: body,
+		url: &url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}}
 }
 
 // keptResponse is a response that is written later.
