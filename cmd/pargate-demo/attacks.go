@@ -186,6 +186,12 @@ func (t *trial) plain() string {
 	return c.oauth.AuthCodeURL("a-state", append(c.setup.request.more(), oidc.Nonce("a-nonce"), oauth2.S256ChallengeOption(oauth2.GenerateVerifier()))...)
 }
 
+// plainQuery is its query.
+func (t *trial) plainQuery() string {
+	_, query, _ := strings.Cut(t.plain(), "?")
+	return query
+}
+
 func skipPAR(t *trial) error {
 	t.now()
 	return t.isRefused(t.browser, t.plain())
@@ -196,8 +202,8 @@ func forge(t *trial) error {
 	if err != nil {
 		return err
 	}
-	endpoint, request, _ := strings.Cut(t.plain(), "?")
-	values, err := url.ParseQuery(request)
+	endpoint := t.demo.client.oauth.Endpoint.AuthURL
+	values, err := url.ParseQuery(t.plainQuery())
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os/exec"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -216,29 +217,6 @@ func TestSecretsAreMarked(t *testing.T) {
 	}
 }
 
-// A verdict that cannot be bad says nothing: without what stops it, an attack is seen to work.
-func TestAnAttackThatWorksIsShown(t *testing.T) {
-	forge := func(edit func(string) string) setup { return setup{meddle: editAuthorize(edit)} }
-	for _, test := range []struct {
-		key, server string
-		setup       setup
-	}{
-		{"skip", "zitadel", setup{optional: true}},
-		{"next", "django", setup{optional: true}},
-		{"scope", "zitadel", forge(func(query string) string {
-			return strings.Replace(query, "scope=openid%20", "scope=openid%20admin%20", 1)
-		})},
-	} {
-		t.Run(test.key, func(t *testing.T) {
-			_, v := startPicture(t, test.setup)
-			page := v.post(t, "/runs", "request=small&server="+test.server)
-			if part := v.attack(t, page, attackNamed(test.key)); !strings.Contains(part, "This is not what is expected") || !strings.Contains(part, "✗") {
-				t.Errorf("%.3000s", part)
-			}
-		})
-	}
-}
-
 // Two pages at once have servers of their own, and neither draws what belongs to the other.
 func TestTabsDoNotMix(t *testing.T) {
 	p, v := startPicture(t, setup{})
@@ -328,18 +306,57 @@ func TestThePageIsForThisMachine(t *testing.T) {
 	}
 }
 
-// Whoever posts to a port of the demo does not fill its memory.
-func TestATapKeepsNoLargeBody(t *testing.T) {
-	seen := &tap{at: atClient}
+// Whoever asks a port of the demo again and again does not fill its memory, be it with large bodies or with many requests.
+func TestTapsAndFilmsKeepNoMoreThanTheyMay(t *testing.T) {
+	film := newFilm("http://client.example" + callbackPath)
+	seen := &tap{film: film, at: atServer}
 	handler := seen.around(http.NotFoundHandler())
-	for size, want := range map[int]int{maxBody: http.StatusNotFound, maxBody + 1: http.StatusRequestEntityTooLarge} {
+	ask := func(size int) int {
 		answer := httptest.NewRecorder()
 		handler.ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "/", strings.NewReader(strings.Repeat("x", size))))
-		if answer.Code != want {
-			t.Errorf("%d bytes: %d, want %d", size, answer.Code, want)
+		return answer.Code
+	}
+	for size, want := range map[int]int{maxBody: http.StatusNotFound, maxBody + 1: http.StatusRequestEntityTooLarge} {
+		if got := ask(size); got != want {
+			t.Errorf("%d bytes: %d, want %d", size, got, want)
 		}
 	}
-	if kept := seen.all(nil); len(kept) != 1 || len(kept[0].body) != maxBody {
-		t.Errorf("it keeps %d requests", len(kept))
+	if kept := seen.all(nil); len(kept) != 1 || len(kept[0].body) != maxBody || !seen.hasAll() {
+		t.Errorf("it keeps %d requests, and all of them: %t", len(kept), seen.hasAll())
+	}
+	for range 2 * maxKept / maxBody {
+		ask(maxBody)
+	}
+	if seen.bytes > maxKept || seen.bytes < maxKept-maxBody-100 || seen.hasAll() || film.bytes > maxFilm {
+		t.Errorf("the tap keeps %d bytes, and all of them: %t; the film %d", seen.bytes, seen.hasAll(), film.bytes)
+	}
+	for range 2 * maxSeen {
+		ask(0)
+	}
+	if n, events := len(seen.all(nil)), len(film.all()); n > maxSeen || events > maxEvents || len(film.announced)+len(film.answers)+len(film.leaked) > 3*maxEvents {
+		t.Errorf("the tap keeps %d requests, the film %d arrows, %d, %d and %d beside", n, events, len(film.announced), len(film.answers), len(film.leaked))
+	}
+}
+
+// Two answers that are on their way at once are not taken for one another.
+func TestWhatIsTakenOutBelongsToItsAnswer(t *testing.T) {
+	f := newFilm("http://client.example" + callbackPath)
+	f.step, f.request = 7, params{{"state", "st4te"}, {"nonce", "n0nce"}}
+	answers := func(connection string, from, to lane, id, text string) {
+		x := exchange{method: http.MethodGet, url: &url.URL{Path: "/login"}, header: http.Header{requestID: {id}}}
+		x.status, x.answerHeader, x.answer = http.StatusOK, http.Header{requestID: {id}}, []byte(text)
+		f.answered(arrival{connection: connection, from: to, to: from}, x)
+	}
+	answers("a", atServer, atGateway, "one", "st4te")
+	answers("b", atServer, atGateway, "two", "n0nce")
+	answers("c", atGateway, atBrowser, "one", "")
+	answers("d", atGateway, atBrowser, "two", "")
+	answers("e", atGateway, atBrowser, "three", "")
+	var got []string
+	for _, e := range f.all()[2:] {
+		got = append(got, e.TakenOut)
+	}
+	if want := []string{"state", "nonce", ""}; !slices.Equal(got, want) {
+		t.Errorf("taken out are %q, want %q", got, want)
 	}
 }
