@@ -1,22 +1,39 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 	"unicode/utf8"
 
 	"go.uber.org/goleak"
 )
+
+// asProgram makes the test's binary the program.
+const asProgram = "PARGATE_DEMO_RUNS"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		os.Args = os.Args[:1]
+		main()
+	}
+	os.Exit(m.Run())
+}
 
 // leavesNothing checks that the test's end finds no goroutine and no file of the demo.
 func leavesNothing(t *testing.T) {
@@ -268,19 +285,96 @@ func TestServesUntilItIsEnded(t *testing.T) {
 	if found == nil {
 		t.Fatalf("no address to open in\n%s", text)
 	}
-	// Servers that were started, and a page that waits for what happens, end too.
+	// Servers that were started, a page that waits for what happens, an attack that takes its time, and connections on which a browser
+	// asks nothing end too.
 	v := newVisitor(t, found[1])
-	page := v.post(t, "/runs", "server=zitadel&request=small")
+	first := v.post(t, "/runs", "server=zitadel&request=small")
+	v.post(t, first.at+"/sign-in", "")
+	v.get(t, first.at+"/events?after=0")
+	page := v.post(t, "/runs", "server=hydra&request=small")
 	stream := v.open(t, page.at+"/events?after=0")
 	defer stream.Body.Close()
+	listening := slices.Compact(slices.Sorted(slices.Values(regexp.MustCompile(`127\.0\.0\.1:\d+`).FindAllString(v.get(t, first.at).text+found[1], -1))))
+	if len(listening) < 3 { // the page, the client and the gateway
+		t.Errorf("it listens at %v", listening)
+	}
+	for _, address := range listening {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	go v.http.Post(v.base+page.at+"/break/expire", "", nil)
 	cancel()
+	began := time.Now()
 	select {
 	case code := <-ended:
-		if code != exitOK {
-			t.Errorf("exit %d: %s", code, stderr.String())
+		if text := stderr.String(); code != exitOK || strings.Contains(text, "WARN") || strings.Contains(text, "ERROR") {
+			t.Errorf("exit %d: %s", code, text)
 		}
 	case <-time.After(10 * time.Second):
 		t.Fatal("it does not end")
+	}
+	t.Logf("it has ended after %s", time.Since(began))
+	for _, address := range listening {
+		if c, err := net.Dial("tcp", address); err == nil {
+			c.Close()
+			t.Errorf("%s still listens", address)
+		}
+	}
+}
+
+// A first Ctrl-C lets what is on its way end, for a second; the next one ends the process, whatever is still open.
+func TestASecondCtrlCDoesNotWait(t *testing.T) {
+	for name, times := range map[string]int{"once": 1, "again and again": 1000} {
+		t.Run(name, func(t *testing.T) {
+			process := exec.CommandContext(t.Context(), os.Args[0])
+			process.Env = append(os.Environ(), asProgram+"=1")
+			out, err := process.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var stderr bytes.Buffer
+			process.Stderr = &stderr
+			if err := process.Start(); err != nil {
+				t.Fatal(err)
+			}
+			text := readUntil(t, out, "Ctrl-C ends it.")
+			address := regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(text)
+			c, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			// A form that does not arrive, which is waited for.
+			fmt.Fprintf(c, "POST /runs HTTP/1.1\r\nHost: %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n", address)
+			if line, err := bufio.NewReader(c).ReadString('\n'); !strings.Contains(line, "100") { // it is being read
+				t.Fatal(line, err)
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- process.Wait() }()
+			began := time.Now()
+			for n := 0; ; n++ {
+				if n < times {
+					process.Process.Signal(os.Interrupt) // it may have ended
+				}
+				select {
+				case <-ended:
+				case <-time.After(20 * time.Millisecond):
+					if time.Since(began) > 10*time.Second {
+						process.Process.Kill()
+						t.Fatal("it does not end")
+					}
+					continue
+				}
+				break
+			}
+			status, _ := process.ProcessState.Sys().(syscall.WaitStatus)
+			if times == 1 && process.ProcessState.ExitCode() != exitOK || times > 1 && status.Signal() != syscall.SIGINT {
+				t.Errorf("it has ended with %s after %s: %s", process.ProcessState, time.Since(began), &stderr)
+			}
+		})
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 )
 
@@ -15,6 +16,9 @@ type site struct {
 	listener net.Listener
 	server   *http.Server
 	ended    chan struct{} // nil: it does not serve yet
+
+	mu     sync.Mutex
+	unused map[net.Conn]bool // connections on which nothing has been asked: browsers keep some ready
 }
 
 // listen takes a port. Until serve is called, whoever connects waits.
@@ -24,11 +28,30 @@ func listen(ctx context.Context) (*site, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listening: %w", err)
 	}
-	return &site{
+	s := &site{
 		url:      &url.URL{Scheme: "http", Host: listener.Addr().String()},
 		listener: listener,
-		server:   &http.Server{ReadHeaderTimeout: 10 * time.Second},
-	}, nil
+		unused:   map[net.Conn]bool{},
+	}
+	s.server = &http.Server{ReadHeaderTimeout: 10 * time.Second, ConnState: s.note}
+	return s, nil
+}
+
+func (s *site) note(c net.Conn, state http.ConnState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if delete(s.unused, c); state == http.StateNew {
+		s.unused[c] = true
+	}
+}
+
+// closeUnused closes the connections that a Shutdown waits for as if something were on its way.
+func (s *site) closeUnused() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.unused {
+		c.Close()
+	}
 }
 
 // String returns the address, without a slash at its end.
@@ -54,6 +77,8 @@ func (s *site) close() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
+	s.listener.Close()
+	s.closeUnused()
 	if s.server.Shutdown(ctx) != nil {
 		s.server.Close()
 	}
