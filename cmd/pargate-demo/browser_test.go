@@ -23,12 +23,49 @@ import (
 	"pargate/test/chromium"
 )
 
+// inAChromium is one Chromium for all that people do, each in tabs of its own.
+func TestInAChromium(t *testing.T) {
+	b := chromium.OpenTab(t)
+	for _, test := range []struct {
+		name string
+		is   func(*testing.T, *chromium.Tab)
+	}{
+		{"a person sees the whole flow", wholeFlow},
+		{"every choice is signed in to by clicking", everyChoice},
+		{"nobody breaks it", everyAttack},
+		{"who says no is told so, and begins again", refusal},
+		{"a wrong password, and the way back", mistakes},
+		{"two clicks on Start are one, and two tabs are two", twice},
+		{"the keyboard alone will do", keyboardAlone},
+		{"it works without a script", withoutScript},
+		{"the README's picture", readmesPicture},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.is(t, b) })
+	}
+}
+
+// open opens a tab with a window of the usual size.
+func open(t *testing.T, b *chromium.Tab, address string) *chromium.Tab {
+	t.Helper()
+	n := b.NewTab(t)
+	n.Resize(t, 1280, 900)
+	n.Load(t, address)
+	return n
+}
+
 // click clicks an element, and waits until what it leads to is there.
 func click(t *testing.T, b *chromium.Tab, selector, leadsTo string) {
 	t.Helper()
 	b.Script(t, "window.left = true")
-	b.Script(t, fmt.Sprintf("document.querySelector(%q).click()", selector))
+	b.Click(t, selector)
 	await(t, b, "!window.left && ("+leadsTo+")")
+}
+
+// fill fills in the login form, as a person does.
+func fill(t *testing.T, b *chromium.Tab, user, password string) {
+	t.Helper()
+	await(t, b, `document.querySelector("input[type=password]")`)
+	b.Script(t, fmt.Sprintf(`document.querySelector("input[name=username]").value = %q; document.querySelector("input[type=password]").value = %q`, user, password))
 }
 
 // await waits until an expression is true; between two pages there is nothing to ask, which is an error.
@@ -51,31 +88,30 @@ const (
 	allSteps    = `[...Array(10).keys()].every(i => document.querySelector("#step-" + (i + 1) + " details"))`
 )
 
-// A person signs in with a Chromium, by clicking: the picture in one tab, the sign-in in another, and the arrows of the one appear
-// while the other goes on.
-func TestAPersonSeesTheWholeFlow(t *testing.T) {
+// A person signs in by clicking: the picture in one tab, the sign-in in another, and the arrows of the one appear while the other
+// goes on.
+func wholeFlow(t *testing.T, b *chromium.Tab) {
 	p, _ := startPicture(t, setup{})
-	b := chromium.OpenTab(t)
-	b.Resize(t, 1280, 900)
-	b.Load(t, p.site.String()+"/")
+	b = open(t, b, p.site.String()+"/")
 	inspect(t, b, "choose", "")
 	click(t, b, "form button", `document.querySelector("#picture")`)
 	if chromium.Eval[int](t, b, `document.querySelectorAll(".steps .arrows li").length`) != 0 {
 		t.Error("something is drawn before anything has happened")
 	}
+	inspect(t, b, "empty", "")
 	picture := chromium.Eval[string](t, b, "location.href")
 
-	login := b.NewTab(t)
-	login.Load(t, chromium.Eval[string](t, b, `document.querySelector("a.button").href`))
+	login := b.Opens(t, func() { b.Click(t, "a.button") })
 	await(t, login, `document.querySelector("input[type=password]")`)
 	await(t, b, `document.querySelector("#step-7 details")`) // the first tab knows already
+	await(t, b, `document.querySelector("#state").innerText.includes("has begun")`)
 	if chromium.Eval[bool](t, b, `!!document.querySelector("#step-8 details")`) {
 		t.Error("a step is drawn that has not happened")
 	}
 	if address := chromium.Eval[string](t, login, "location.href"); strings.Contains(address, "state=") || strings.Contains(address, "claims") {
 		t.Errorf("the address bar shows %s", address)
 	}
-	login.Script(t, fmt.Sprintf(`document.querySelector("input[name=username]").value = %q; document.querySelector("input[type=password]").value = %q`, userName, password))
+	fill(t, login, userName, password)
 	click(t, login, "button", `document.body.innerText.includes("Signed in as")`)
 	await(t, b, signedInYet)
 	await(t, b, allSteps)
@@ -93,15 +129,40 @@ func TestAPersonSeesTheWholeFlow(t *testing.T) {
 	wantLists(t, b)
 }
 
+// At every server, with the large request and the signed one, somebody signs in with nothing but clicks and a password.
+func everyChoice(t *testing.T, b *chromium.Tab) {
+	p, _ := startPicture(t, setup{})
+	for _, server := range serverKinds {
+		for _, request := range []requestKind{bigRequest, signedRequest} {
+			t.Run(server.Key+" "+string(request), func(t *testing.T) {
+				b := open(t, b, p.site.String()+"/")
+				b.Click(t, fmt.Sprintf("input[value=%q]", server.Key))
+				b.Click(t, fmt.Sprintf("input[value=%q]", request))
+				click(t, b, "form button", `document.querySelector("#picture")`)
+				login := b.Opens(t, func() { b.Click(t, "a.button") })
+				fill(t, login, server.User, server.Password)
+				click(t, login, "button", `!document.querySelector("input[type=password]")`)
+				if chromium.Eval[bool](t, login, `!!document.querySelector("form")`) {
+					click(t, login, "form button", `!document.querySelector("form")`) // consent
+				}
+				await(t, login, `document.body.innerText.includes("Signed in")`)
+				await(t, b, signedInYet+" && "+allSteps)
+				e := p.takes[len(p.takes)-1].outcome()
+				if e.Summary == nil || e.Summary.With.Parameters != 2 || (e.Summary.With.InHistory == "") != (server.Key != "hydra") {
+					t.Errorf("%+v %+v", e, e.Summary)
+				}
+			})
+		}
+	}
+}
+
 // Every button is clicked, and shows that it did not work.
-func TestAPersonCannotBreakIt(t *testing.T) {
+func everyAttack(t *testing.T, b *chromium.Tab) {
 	p, v := startPicture(t, setup{})
 	page := v.post(t, "/runs", "request=signed&server=django")
-	b := chromium.OpenTab(t)
-	b.Resize(t, 1280, 900)
 	v.post(t, page.at+"/sign-in", "") // its arrows are on the page too
 	v.get(t, page.at+"/events?after=0")
-	b.Load(t, p.site.String()+page.at)
+	b = open(t, b, p.site.String()+page.at)
 	for _, a := range attacks {
 		verdict := fmt.Sprintf(`document.querySelector("#break-%s").parentElement.querySelector(".verdict")`, a.Key)
 		click(t, b, fmt.Sprintf(`form[action$="/break/%s"] button`, a.Key), verdict)
@@ -109,6 +170,7 @@ func TestAPersonCannotBreakIt(t *testing.T) {
 			t.Errorf("%s: %s", a.Name, text)
 		}
 	}
+	takePicturesOf(t, b, "attack", ".attacks > li")
 	b.Script(t, `for (const e of document.querySelectorAll("details > .sides")) e.remove()`) // nobody sees them
 	if twice := chromium.Eval[[]string](t, b, `[...document.querySelectorAll("[id]")].map(e => e.id).filter((id, i, all) => all.indexOf(id) !== i)`); len(twice) > 0 {
 		t.Errorf("two elements have the name %v", twice)
@@ -116,39 +178,167 @@ func TestAPersonCannotBreakIt(t *testing.T) {
 	inspect(t, b, "broken", "")
 }
 
-// The stand-in and the other servers, at the press of a button; the picture comes alive by itself.
-func TestAStandInIsWatched(t *testing.T) {
+// Who clicks Deny sees in the picture what the client was told, and that the request is finished; one click begins again.
+func refusal(t *testing.T, b *chromium.Tab) {
 	p, v := startPicture(t, setup{})
-	b := chromium.OpenTab(t)
-	b.Resize(t, 1280, 900)
-	for _, server := range []string{"go-oauth2", "doorkeeper"} {
-		page := v.post(t, "/runs", "request=big&server="+server)
-		b.Load(t, p.site.String()+page.at)
-		click(t, b, ".buttons form button", signedInYet+" && "+allSteps)
+	page := v.post(t, "/runs", "request=small&server=django")
+	b = open(t, b, p.site.String()+page.at)
+	login := b.Opens(t, func() { b.Click(t, "a.button") })
+	server := serverNamed("django")
+	fill(t, login, server.User, server.Password)
+	click(t, login, "button", `document.querySelector("button[name=deny]")`)
+	click(t, login, "button[name=deny]", `document.body.innerText.includes("access_denied")`)
+	await(t, b, `document.querySelector("#summary").innerText.includes("Nobody was signed in")`)
+	if text := chromium.Eval[string](t, b, `document.querySelector("main").innerText`); !strings.Contains(text, "access_denied") || !strings.Contains(text, "as finished") || !strings.Contains(text, "has ended") {
+		t.Errorf("%.3000s", text)
+	}
+	inspect(t, b, "refused", "")
+	click(t, b, "#summary button", `document.querySelector("a.button")`)
+	again := b.Opens(t, func() { b.Click(t, "a.button") })
+	if !chromium.Eval[bool](t, again, `!!document.querySelector("button[name=allow]")`) { // the server's session is another one
+		fill(t, again, server.User, server.Password)
+		click(t, again, "button", `document.querySelector("button[name=allow]")`)
+	}
+	click(t, again, "button[name=allow]", `document.body.innerText.includes("Signed in")`)
+	await(t, b, signedInYet+" && "+allSteps)
+}
+
+// Who mistypes the password, goes back and signs in from there ends as everybody does; who goes back once more, and sends the form
+// again, is told that it has ended, by pargate or by the server.
+func mistakes(t *testing.T, b *chromium.Tab) {
+	p, v := startPicture(t, setup{})
+	for _, key := range []string{"zitadel", "express"} {
+		server := serverNamed(key)
+		page := v.post(t, "/runs", "request=small&server="+key)
+		b := open(t, b, p.site.String()+page.at)
+		login := b.Opens(t, func() { b.Click(t, "a.button") })
+		fill(t, login, server.User, "mistyped")
+		click(t, login, "button", `document.querySelector("input[type=password]")`)
+		first := chromium.Eval[int](t, login, "history.length")
+		login.Script(t, "history.back()")
+		await(t, login, `document.querySelector("input[type=password]")`)
+		fill(t, login, server.User, server.Password)
+		click(t, login, "button", `document.body.innerText.includes("Signed in")`)
+		await(t, b, signedInYet+" && "+allSteps)
+		drawn := chromium.Eval[int](t, b, `document.querySelectorAll(".steps .arrows li").length`)
+		login.Script(t, "history.back()") // perhaps to a page that was kept as it was
+		await(t, login, fmt.Sprintf(`!location.href.startsWith(%q) && document.readyState === "complete"`, p.takes[len(p.takes)-1].demo.clientSite))
+		t.Logf("%s: back from the end, after %d pages: %.200q", key, first, chromium.Eval[string](t, login, "document.body.innerText"))
+		if chromium.Eval[bool](t, login, `!!document.querySelector("input[type=password]")`) {
+			fill(t, login, server.User, server.Password)
+			login.Script(t, "delete window.left")
+			click(t, login, "button", `document.readyState === "complete"`)
+			text := chromium.Eval[string](t, login, "document.body.innerText")
+			t.Logf("%s: sent again: %.300q", key, text)
+			if strings.Contains(text, "Signed in") {
+				t.Error("a form that is sent again signs in again")
+			}
+		}
+		if now := chromium.Eval[int](t, b, `document.querySelectorAll(".steps .arrows li").length`); now != drawn {
+			t.Errorf("%d arrows were drawn after the end", now-drawn)
+		}
 	}
 }
 
-// Without a script the page refreshes itself until all is there.
-func TestItWorksWithoutAScript(t *testing.T) {
+// A double click on Start starts one page, two tabs are two, and the second tab of one page's sign-in is told that it has begun.
+func twice(t *testing.T, b *chromium.Tab) {
+	p, _ := startPicture(t, setup{})
+	one := open(t, b, p.site.String()+"/")
+	one.Script(t, "window.left = true")
+	one.DoubleClick(t, "form button")
+	await(t, one, `!window.left && document.querySelector("#picture")`)
+	if n := len(p.takes); n != 1 {
+		t.Errorf("a double click starts %d pages", n)
+	}
+	two := open(t, b, p.site.String()+"/")
+	click(t, two, "form button", `document.querySelector("#picture")`)
+	if n := len(p.takes); n != 2 {
+		t.Fatalf("two tabs start %d pages", n)
+	}
+	login := two.Opens(t, func() { two.Click(t, "a.button") })
+	await(t, two, `document.querySelector("#step-7 details")`)
+	if chromium.Eval[int](t, one, `document.querySelectorAll(".steps .arrows li").length`) != 0 {
+		t.Error("one tab draws what happens in the other")
+	}
+	again := open(t, b, p.takes[1].Begins())
+	if text := chromium.Eval[string](t, again, "document.body.innerText"); !strings.Contains(text, "has begun already") {
+		t.Errorf("the same sign-in again: %s", text)
+	}
+	fill(t, login, userName, password)
+	click(t, login, "button", `document.body.innerText.includes("Signed in as")`)
+	await(t, two, signedInYet+" && "+allSteps)
+}
+
+// Somebody without a mouse chooses, starts, signs in and comes back to where the focus was.
+func keyboardAlone(t *testing.T, b *chromium.Tab) {
+	p, _ := startPicture(t, setup{})
+	b = open(t, b, p.site.String()+"/")
+	press := func(b *chromium.Tab, keys string) { t.Helper(); chromium.Run(t, b, chromedp.KeyEvent(keys)) }
+	b.Script(t, "window.left = true")
+	press(b, kb.Tab)
+	for range 4 { // to the express-like server
+		press(b, kb.ArrowDown)
+	}
+	press(b, kb.Tab)
+	press(b, kb.ArrowDown) // to the small request
+	press(b, kb.Tab)
+	press(b, kb.Enter)
+	await(t, b, `!window.left && document.querySelector("#picture")`)
+	if k := p.takes[0]; k.Server.Key != "express" || k.Request != smallRequest {
+		t.Errorf("chosen are %s and %s", k.Server.Key, k.Request)
+	}
+	for range 2 { // past the way back
+		press(b, kb.Tab)
+	}
+	login := b.Opens(t, func() { press(b, kb.Enter) })
+	await(t, login, `document.querySelector("input[type=password]")`)
+	await(t, b, `document.querySelector("#state").innerText.includes("has begun")`)
+	if id := chromium.Eval[string](t, b, "document.activeElement.id"); id != "state" {
+		t.Errorf("the focus is at %q, want where it was", id)
+	}
+	press(login, kb.Tab)
+	press(login, p.takes[0].Server.User)
+	press(login, kb.Tab)
+	press(login, p.takes[0].Server.Password)
+	press(login, kb.Enter)
+	await(t, login, `document.body.innerText.includes("Signed in")`)
+	await(t, b, signedInYet+" && "+allSteps)
+	press(b, kb.Tab)
+	if text := chromium.Eval[string](t, b, "document.activeElement.innerText"); text != "Start the same again" {
+		t.Errorf("the next stop of the Tab key is %q", text)
+	}
+}
+
+// Without a script the page refreshes itself until all is there, and holds still for who wants to read.
+func withoutScript(t *testing.T, b *chromium.Tab) {
 	p, v := startPicture(t, setup{})
-	b := chromium.OpenTab(t)
+	b = b.NewTab(t)
+	b.Resize(t, 1280, 900)
 	chromium.Call(t, b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
-	page := v.post(t, "/runs", "request=small&server=express")
+	b.Load(t, p.site.String()+"/")
+	b.Click(t, "input[value=express]")
+	b.Click(t, "form button")
+	await(t, b, `document.querySelector("#picture")`)
+	page := sight{at: chromium.Eval[string](t, b, "location.pathname")}
 	const refresh = `<noscript><meta http-equiv="refresh"`
-	if !strings.Contains(page.text, refresh) { // it is open while somebody signs in elsewhere
+	if text := v.get(t, page.at).text; !strings.Contains(text, refresh) { // it is open while somebody signs in elsewhere
 		t.Error("a page on which nothing has begun does not refresh")
 	}
-	v.post(t, page.at+"/sign-in", "")
-	b.Load(t, p.site.String()+page.at)
-	await(t, b, signedInYet+" && "+allSteps)
-	// Somebody who comes while it goes on has the refresh, too.
-	page = v.post(t, "/runs", "request=small&server=express")
-	short, err := newBrowser(newTransport(), p.takes[1].demo).load(t.Context(), move{address: p.takes[1].demo.begins()})
-	if err != nil || short.location() == nil {
-		t.Fatal(err)
+	if text := v.get(t, page.at+"?still").text; strings.Contains(text, refresh) || !strings.Contains(text, "Let it refresh") {
+		t.Error("a page that is to hold still does not")
 	}
+	login := b.Opens(t, func() { b.Click(t, "a.button") })
+	await(t, login, `document.querySelector("input[type=password]")`)
 	if text := v.get(t, page.at).text; !strings.Contains(text, refresh) {
 		t.Error("a page that is not complete does not refresh")
+	}
+	server := serverNamed("express")
+	fill(t, login, server.User, server.Password)
+	login.Click(t, "button")
+	await(t, login, `document.body.innerText.includes("Signed in")`)
+	await(t, b, signedInYet+" && "+allSteps)
+	if text := v.get(t, page.at).text; strings.Contains(text, refresh) {
+		t.Error("a page that is complete goes on refreshing")
 	}
 }
 
@@ -257,15 +447,15 @@ func wantLists(t *testing.T, b *chromium.Tab) {
 
 // The README's picture is what a Chromium shows. This makes it again:
 //
-//	PARGATE_SCREENSHOTS=$PWD/docs go test -run TheReadmesPicture ./cmd/pargate-demo
-func TestTheReadmesPicture(t *testing.T) {
+//	PARGATE_SCREENSHOTS=$PWD/docs go test -run InAChromium/README ./cmd/pargate-demo
+func readmesPicture(t *testing.T, b *chromium.Tab) {
 	folder := os.Getenv("PARGATE_SCREENSHOTS")
 	p, v := startPicture(t, setup{})
 	page := v.post(t, "/runs", "request=big&server=express")
-	b := chromium.OpenTab(t)
+	b = b.NewTab(t)
 	b.Resize(t, 1000, 900)
 	b.Load(t, p.site.String()+page.at)
-	click(t, b, ".buttons form button", signedInYet+" && "+allSteps)
+	click(t, b, "#state form button", signedInYet+" && "+allSteps)
 	// The steps in which the request is on its way.
 	b.Script(t, `for (const e of document.querySelectorAll("section.start, #picture, #picture + p, .steps > li:nth-child(n+8), .beside, main > h1, main > p, [aria-labelledby=break]")) e.remove()`)
 	b.Resize(t, 1000, int64(chromium.Eval[float64](t, b, "document.documentElement.scrollHeight")))
@@ -317,6 +507,21 @@ func packed(t *testing.T, screenshot []byte) []byte {
 		t.Fatal(err)
 	}
 	return b.Bytes()
+}
+
+// takePicturesOf writes each element of a list on its own.
+func takePicturesOf(t *testing.T, b *chromium.Tab, name, each string) {
+	t.Helper()
+	if os.Getenv("PARGATE_SCREENSHOTS") == "" {
+		return
+	}
+	for i := range chromium.Eval[int](t, b, fmt.Sprintf(`document.querySelectorAll(%q).length`, each)) {
+		b.Script(t, fmt.Sprintf(`for (const [i, e] of document.querySelectorAll(%q).entries()) e.hidden = i !== %d
+			for (const e of document.querySelectorAll("main > *:not([aria-labelledby=break])")) e.hidden = true`, each, i))
+		takePictures(t, b, fmt.Sprintf("%s-%d", name, i+1))
+	}
+	b.Script(t, `for (const e of document.querySelectorAll("[hidden]")) e.hidden = false`)
+	b.Resize(t, 1280, 900)
 }
 
 // takePictures writes what is seen, where somebody asks for it.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 
 	"pargate/test/harness"
@@ -83,10 +85,41 @@ func OpenTab(t *testing.T) *Tab {
 	return b
 }
 
-// NewTab opens another tab of the same Chromium, which ends with it.
+// NewTab opens another tab of the same Chromium, which ends with the test.
 func (b *Tab) NewTab(t *testing.T) *Tab {
 	t.Helper()
-	ctx, cancel := chromedp.NewContext(b.Ctx)
+	return b.tab(t)
+}
+
+// Opens does what opens a tab of its own, as a click on a link does, and returns that tab, which ends with the test.
+func (b *Tab) Opens(t *testing.T, what func()) *Tab {
+	t.Helper()
+	pages := func() map[target.ID]bool {
+		all := map[target.ID]bool{}
+		for _, one := range Call(t, b, target.GetTargets, target.GetTargetsParams{}).TargetInfos {
+			if one.Type == "page" {
+				all[one.TargetID] = true
+			}
+		}
+		return all
+	}
+	before := pages()
+	what()
+	var opened target.ID
+	harness.WaitFor(t, "a tab to open", func() bool {
+		for id := range pages() {
+			if !before[id] {
+				opened = id
+			}
+		}
+		return opened != ""
+	})
+	return b.tab(t, chromedp.WithTargetID(opened))
+}
+
+func (b *Tab) tab(t *testing.T, options ...chromedp.ContextOption) *Tab {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(b.Ctx, options...)
 	t.Cleanup(cancel)
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatal(err)
@@ -132,6 +165,27 @@ func Eval[T any](t *testing.T, b *Tab, expression string) T {
 func (b *Tab) Script(t *testing.T, statements string) {
 	t.Helper()
 	Eval[bool](t, b, "(() => {"+statements+"; return true})()")
+}
+
+// Click clicks the first element that a CSS selector finds, with the mouse, in the middle of where it is seen.
+func (b *Tab) Click(t *testing.T, selector string) {
+	t.Helper()
+	b.clickTimes(t, selector, 1)
+}
+
+// DoubleClick clicks it twice.
+func (b *Tab) DoubleClick(t *testing.T, selector string) {
+	t.Helper()
+	b.clickTimes(t, selector, 2)
+}
+
+func (b *Tab) clickTimes(t *testing.T, selector string, times int) {
+	t.Helper()
+	at := Eval[struct{ X, Y float64 }](t, b, fmt.Sprintf(`(e => { e.scrollIntoView({ block: "center", behavior: "instant" }); const r = e.getClientRects()[0]
+		return { X: r.left + r.width / 2, Y: r.top + r.height / 2 } })(document.querySelector(%q))`, selector))
+	for n := range times {
+		Run(t, b, chromedp.MouseClickXY(at.X, at.Y, chromedp.ClickCount(n+1)))
+	}
 }
 
 // Load loads an address and returns the status of what is there in the end.
