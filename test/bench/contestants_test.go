@@ -22,9 +22,9 @@ import (
 // contestant is a server whose cost is measured.
 type contestant struct {
 	name        string
-	addr        string                   // host:port
-	pid         int                      // of the process, or of the parent of all
-	allocations func() (float64, error)  // how many objects it has allocated; nil: it does not tell
+	addr        string                                 // host:port
+	pid         int                                    // of the process, or of the parent of all
+	allocations func() (float64, error)                // how many objects it has allocated; nil: it does not tell
 	requests    map[string]func(n int) (source, error) // makes n requests of a scenario; one that is not there it cannot do
 }
 

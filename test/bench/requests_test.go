@@ -160,7 +160,9 @@ func (c *contestant) askedOfGateway() map[string]func(n int) (source, error) {
 		id     string
 		signer *harness.Signer
 	}{pushObjectRSA: {"object_rsa", signerRSA}, pushObjectEC: {"object_ec", signerEC}} {
-		asked[name] = c.pushes(func() url.Values { return url.Values{"request": {requestObject(client.signer, client.id, "http://"+c.addr)}} }, basic(client.id, secret))
+		asked[name] = c.pushes(func() url.Values {
+			return url.Values{"request": {requestObject(client.signer, client.id, "http://"+c.addr)}}
+		}, basic(client.id, secret))
 	}
 	return asked
 }
