@@ -345,6 +345,7 @@ func withoutScript(t *testing.T, b *chromium.Tab) {
 // inspect looks at the page as it is: in every colour, in narrow and wide windows, closed and with what is named opened.
 func inspect(t *testing.T, b *chromium.Tab, name, opened string) {
 	t.Helper()
+	b.Front(t)
 	for _, open := range []bool{false, true} {
 		what := name
 		if open && opened == "" {

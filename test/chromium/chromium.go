@@ -17,6 +17,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 
@@ -216,6 +217,12 @@ func (b *Tab) Speak(t *testing.T, languages string) {
 func (b *Tab) Send(t *testing.T, headers network.Headers) {
 	t.Helper()
 	Call(t, b, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: headers})
+}
+
+// Front brings the tab in front of the others: Chromium draws no other one.
+func (b *Tab) Front(t *testing.T) {
+	t.Helper()
+	Call(t, b, page.BringToFront, cdp.Empty{})
 }
 
 // Prefer sets media features, pairs of name and value; those that are not named are as usual.
