@@ -178,13 +178,13 @@ func (t *trial) comesUp(what string, page exchange, err error) bool {
 }
 
 // isRefused lets a browser open an address, and checks that pargate refuses and the server does not hear of it.
-func (t *trial) isRefused(b *browser, address string) error {
+func (t *trial) isRefused(what string, b *browser, address string) error {
 	before := t.heard()
 	x, err := b.visit(t.ctx, address)
 	if err != nil {
 		return err
 	}
-	t.checks("The answer", x.status == http.StatusBadRequest, "400", fmt.Sprintf("%d “%s”", x.status, title(x)))
+	t.checks(what, x.status == http.StatusBadRequest, "400", fmt.Sprintf("%d “%s”", x.status, title(x)))
 	t.checks("Requests that the server got", t.heard() == before, "0", fmt.Sprint(t.heard()-before))
 	return nil
 }

@@ -63,11 +63,11 @@ func reload(t *trial) error {
 		return nil
 	}
 	t.meanwhile()
-	if _, err := t.signsIn("Then", form.move(page)); err != nil {
+	if _, err := t.signsIn("The sign-in goes on", form.move(page)); err != nil {
 		return err
 	}
 	t.now()
-	return t.isRefused(t.browser, short)
+	return t.isRefused("Reloaded after the code", t.browser, short)
 }
 
 func anotherBrowser(t *trial) error {
@@ -80,7 +80,7 @@ func anotherBrowser(t *trial) error {
 		return err
 	}
 	t.now()
-	if err := t.isRefused(t.other, short); err != nil {
+	if err := t.isRefused("The second browser", t.other, short); err != nil {
 		return err
 	}
 	_, err = t.signsIn("The first browser goes on", form.move(page))
@@ -93,7 +93,7 @@ func anotherClient(t *trial) error {
 		return err
 	}
 	t.now()
-	if err := t.isRefused(t.browser, strings.Replace(short, "client_id="+clientID, "client_id="+otherClientID, 1)); err != nil {
+	if err := t.isRefused("With the other client_id", t.browser, strings.Replace(short, "client_id="+clientID, "client_id="+otherClientID, 1)); err != nil {
 		return err
 	}
 	_, err = t.signsIn("The right client's browser, afterwards", move{address: short})
@@ -111,7 +111,7 @@ func expire(t *trial) error {
 		return t.ctx.Err()
 	}
 	t.now()
-	return t.isRefused(t.browser, short)
+	return t.isRefused("After five seconds", t.browser, short)
 }
 
 func scopeInAddress(t *trial) error {
@@ -194,7 +194,7 @@ func (t *trial) plainQuery() string {
 
 func skipPAR(t *trial) error {
 	t.now()
-	return t.isRefused(t.browser, t.plain())
+	return t.isRefused("The request as before", t.browser, t.plain())
 }
 
 func forge(t *trial) error {
@@ -223,7 +223,7 @@ func forge(t *trial) error {
 	t.now()
 	seen := t.pushes(forged)
 	t.checks("The answer to the push", strings.Contains(seen, "400") && strings.Contains(seen, "invalid_request_object"), "400, invalid_request_object", seen)
-	if err := t.isRefused(t.browser, endpoint+"?"+forged); err != nil {
+	if err := t.isRefused("The answer in the address bar", t.browser, endpoint+"?"+forged); err != nil {
 		return err
 	}
 	t.same("Requests that the store has kept", "0", fmt.Sprint(t.kept()))

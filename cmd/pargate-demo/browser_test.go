@@ -192,6 +192,14 @@ func refusal(t *testing.T, b *chromium.Tab) {
 	if text := chromium.Eval[string](t, b, `document.querySelector("main").innerText`); !strings.Contains(text, "access_denied") || !strings.Contains(text, "as finished") || !strings.Contains(text, "has ended") {
 		t.Errorf("%.3000s", text)
 	}
+	for _, n := range []int{1, 2, 3, 4, 5, 6, 7, 8, 9} {
+		if !chromium.Eval[bool](t, b, fmt.Sprintf(`!!document.querySelector("#step-%d li:last-child details")`, n)) {
+			t.Errorf("step %d has no arrow", n)
+		}
+	}
+	if last := chromium.Eval[string](t, b, `document.querySelector("#step-9 li:last-child").innerText`); !strings.Contains(last, "502") {
+		t.Errorf("the last arrow of step 9 is %s", last)
+	}
 	inspect(t, b, "refused", "")
 	click(t, b, "#summary button", `document.querySelector("a.button")`)
 	again := b.Opens(t, func() { b.Click(t, "a.button") })

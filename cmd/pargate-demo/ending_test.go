@@ -60,6 +60,11 @@ func TestARefusalEndsThePicture(t *testing.T) {
 				t.Errorf("%s: no %q in the stream", server, want)
 			}
 		}
+		for _, e := range k.film.all() { // the last arrows too, though the end is told at once
+			if !strings.Contains(stream.text, `"id":"`+e.Anchor()+`"`) {
+				t.Errorf("%s: the stream has no %s, step %d, %s → %s %s", server, e.Anchor(), e.Step, e.From, e.To, e.Title)
+			}
+		}
 		ended := v.get(t, page.at).text
 		if strings.Contains(ended, "http-equiv") || strings.Contains(ended, "data-stream") || strings.Contains(ended, "without PAR</th>") || !strings.Contains(ended, "Nobody was signed in") {
 			t.Errorf("%s: the page goes on, or compares", server)

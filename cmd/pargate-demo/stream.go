@@ -23,12 +23,12 @@ func (p *picture) stream(w http.ResponseWriter, r *http.Request, t *take) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := http.NewResponseController(w)
 	for {
+		ending := t.outcome() // before the arrows, all of which come before it
 		events, now, more := t.film.since(version)
 		for _, e := range events {
 			send(w, e.version, "arrow", map[string]any{"step": e.Step, "id": e.Anchor(), "html": p.text("arrow", e)})
 		}
 		version = now
-		ending := t.outcome()
 		if state := t.State(); state != said {
 			said = state
 			send(w, version, "state", map[string]any{"html": p.text("state", t)})
