@@ -184,9 +184,19 @@ func (t *trial) isRefused(what string, b *browser, address string) error {
 	if err != nil {
 		return err
 	}
-	t.checks(what, x.status == http.StatusBadRequest, "400", fmt.Sprintf("%d “%s”", x.status, title(x)))
+	t.refuses(what, x)
 	t.checks("Requests that the server got", t.heard() == before, "0", fmt.Sprint(t.heard()-before))
 	return nil
+}
+
+// refuses checks that it is pargate that has said no, with 400.
+func (t *trial) refuses(what string, x exchange) {
+	pargates := x.url.Host == t.demo.gatewaySite.url.Host
+	seen := fmt.Sprintf("%d “%s”", x.status, title(x))
+	if !pargates {
+		seen += ", not pargate's"
+	}
+	t.checks(what, pargates && x.status == http.StatusBadRequest, "400", seen)
 }
 
 // heard counts what the server was asked, but for its metadata.

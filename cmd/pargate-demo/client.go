@@ -54,7 +54,7 @@ type attempt struct {
 // outcome is how a sign-in ended.
 type outcome struct {
 	err      error          // nil: signed in
-	stranger bool           // it is the answer to no request of this browser
+	stranger bool           // it belongs to no sign-in that may go on in this browser
 	idToken  *oidc.IDToken  // nil: the server gives none
 	userInfo *oidc.UserInfo // nil with it
 	code     string
@@ -118,7 +118,7 @@ func (c *client) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.mux.Serve
 // start begins a sign-in. A page has one, which nothing but its own link begins.
 func (c *client) start(w http.ResponseWriter, r *http.Request) {
 	if !begins(r.Method, r.URL, r.Header, c.setup.page) {
-		c.show(w, outcome{err: errors.New("a sign-in begins with the button on its picture")})
+		c.show(w, outcome{stranger: true, err: errors.New("a sign-in begins with the button on its picture")})
 		return
 	}
 	c.mu.Lock()
@@ -126,7 +126,7 @@ func (c *client) start(w http.ResponseWriter, r *http.Request) {
 	again := c.begun > 1
 	c.mu.Unlock()
 	if again && c.setup.page != "" {
-		c.show(w, outcome{err: errors.New("one picture has one sign-in, and this one has begun already: start another there")})
+		c.show(w, outcome{stranger: true, err: errors.New("one picture has one sign-in, and this one has begun already: start another there")})
 		return
 	}
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"html/template"
 	"net/http"
 )
@@ -36,7 +37,7 @@ func writeOutcome(w http.ResponseWriter, o outcome) {
 	}{Size: o.size, Home: o.home}
 	status := http.StatusOK
 	if o.err != nil {
-		data.Problem, status = o.err.Error(), http.StatusBadGateway
+		data.Problem, status = o.err.Error(), o.status()
 	} else if o.idToken != nil {
 		data.Subject = o.idToken.Subject
 		var profile struct{ Name string }
@@ -55,4 +56,15 @@ func writeOutcome(w http.ResponseWriter, o outcome) {
 	w.Header().Set("Content-Security-Policy", "default-src 'none'")
 	w.WriteHeader(status)
 	w.Write(b.Bytes())
+}
+
+// status is that of a page which says what went wrong: the browser's request, the person's or the server's no, or the server.
+func (o outcome) status() int {
+	switch {
+	case o.stranger:
+		return http.StatusBadRequest
+	case errors.As(o.err, new(responseError)):
+		return http.StatusForbidden
+	}
+	return http.StatusBadGateway
 }
