@@ -8,6 +8,7 @@
 // What it prints, and draws on a page, was seen by taps:
 //
 //	tap.go, storetap.go   what passes by, at the client, the browser stand-in, the gateway, its store and the legacy server
+//	relay.go              the same on the wire between the gateway and the legacy server
 //	film.go, event.go     all of it in order: who sent what to whom, and in which of the ten steps
 //	story.go, steps_*.go  -auto: the steps in the terminal, each with what must hold
 //	picture.go, take.go   the page, and one sign-in on it
