@@ -7,6 +7,7 @@
 # make benchstat
 #              what the benchmarks cost beside what they cost at the last commit, or at REVISION: those that match BENCHMARK,
 #              in ROUNDS of BENCHTIME each; about two minutes where nothing else runs
+# make bench   what a request costs, beside bare code, nginx and HAProxy: some minutes, on a machine with nothing else to do
 # make build   the release binary, bin/pargate
 # make release dist/: the release binary of every platform (or of PLATFORMS), with checksums and a list of what is in each
 # make image   builds the Dockerfile without a daemon, and runs the image as a cluster would; it needs root, and installs buildah
@@ -17,7 +18,7 @@ VERSION     := 0.1.0
 FUZZTIME    := 60s
 BINARY      := bin/pargate
 
-.PHONY: test check tools soak compat fuzz benchstat build release image
+.PHONY: test check tools soak compat fuzz bench benchstat build release image
 
 test: tools check
 	.ci/gotest -race ./...
@@ -58,6 +59,9 @@ fuzz:
 
 benchstat:
 	@ROUNDS='$(ROUNDS)' BENCHTIME='$(BENCHTIME)' .ci/benchstat '$(REVISION)' '$(BENCHMARK)'
+
+bench: tools
+	go test -count=1 -v -timeout 40m -run TestEverythingIsMeasured ./test/bench -measure fully
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BINARY) ./cmd/pargate
